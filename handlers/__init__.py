@@ -1,0 +1,6 @@
+"""The market, one folder per feature. `FEATURES` is its table of contents."""
+
+from __future__ import annotations
+
+FEATURES: tuple[str, ...] = ()
+"""Dotted names of the feature packages, in the order in which `setup(context)` is called on them."""

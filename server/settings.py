@@ -1,0 +1,71 @@
+"""All settings, one frozen tree, read from RIALTO_* variables and validated at boot.
+
+`rialto check-config` prints the effective values with secrets masked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of every process. Field descriptions are the documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="RIALTO_", frozen=True, extra="ignore")
+
+    # where
+    host: str = Field("127.0.0.1", description="address that web instances bind to")
+    port: int = Field(8080, ge=0, le=65535, description="port of the (first) web instance; 0 takes a free one")
+    data_dir: Path = Field(Path(".rialto"), description="folder of embedded databases, generated secrets, spooled mail")
+    public_url: str = Field("", description="base URL in links sent to people; default http://HOST:PORT")
+    instance: str = Field("", description="name of this process in logs and metrics; generated when empty")
+
+    # stores
+    mongodb_url: str = Field("", description="MongoDB replica set; empty starts the embedded one (rialto dev, tests)")
+    mongodb_database: str = Field("rialto", description="database name")
+    mongodb_pool_min: int = Field(10, ge=0, le=1000, description="connections kept open per process")
+    mongodb_pool_max: int = Field(50, ge=1, le=1000, description="connections at most per process")
+    mongodb_connect_timeout_ms: int = Field(5_000, ge=100, description="server selection and connect")
+    mongodb_socket_timeout_ms: int = Field(45_000, ge=100, description="one network operation")
+    redis_url: str = Field("", description="Redis or Valkey 7+; empty starts the embedded one (rialto dev, tests)")
+    redis_timeout_ms: int = Field(1_000, ge=10, description="connect to and answer of Redis")
+
+    # streams
+    append_timeout_ms: int = Field(5_000, ge=10, description="a command not settled by then is answered UNAVAILABLE")
+    append_batch: int = Field(256, ge=1, le=5_000, description="commands decided for one group commit at most")
+    append_backlog: int = Field(10_000, ge=1, description="commands waiting per stream; beyond it UNAVAILABLE at once")
+    snapshot_every: int = Field(1_000, ge=1, description="events between two snapshots of a stream")
+    stream_cache: int = Field(10_000, ge=1, description="idle streams whose state is kept in memory per process")
+    poll_interval_ms: int = Field(1_000, ge=10, description="anti-entropy read of watched streams while Redis is up")
+    poll_interval_degraded_ms: int = Field(150, ge=10, description="the same while Redis is down")
+
+    # accounts
+    token_secret: SecretStr = Field(
+        SecretStr(""), description="HS256 key, 32 bytes or more; dev generates and keeps one"
+    )
+    access_token_s: int = Field(900, ge=10, le=86_400, description="life of an access token")
+    refresh_token_s: int = Field(604_800, ge=60, le=604_800, description="life of a refresh token, at most 7 days")
+    argon2_memory_kib: int = Field(19_456, ge=8, description="Argon2id memory (OWASP minimum 19 MiB)")
+    argon2_time: int = Field(2, ge=1, description="Argon2id passes")
+    smtp_url: str = Field("", description="smtp[s]://user:password@host:port; empty spools mail under DATA_DIR/mail")
+    mail_from: str = Field("Rialto <no-reply@localhost>", description="From of outgoing mail")
+
+    # edges
+    max_body: Annotated[int, Field(ge=1024)] = Field(
+        1_000_000, description="largest request body or socket frame, bytes"
+    )
+    max_subscriptions: int = Field(1_000, ge=1, description="streams one socket may watch")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="origins allowed to call from browsers; JSON list; '*' for any"
+    )
+    ping_interval_s: float = Field(25.0, gt=0, description="Engine.IO ping interval")
+    ping_timeout_s: float = Field(20.0, gt=0, description="Engine.IO ping timeout")
+    log_json: bool = Field(True, description="JSON log lines; false prints them for people")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
+
+    # rialto dev
+    simulate: bool = Field(True, description="let demo users bid through real sockets")
