@@ -1,0 +1,1 @@
+"""Durable, dense, replayable streams: append, read, tail, fold, follow."""

@@ -1,0 +1,328 @@
+"""Delivery on this instance: each watched stream has a feed that knows the last seq it handed on.
+
+Events reach a feed from local commits, from the bus, and from reads of the store; whichever is first wins, the others are
+dropped by seq, and a jump is filled from the store. So subscribers see every seq once, in order, whatever the bus loses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import structlog
+
+from server.errors import AppError
+from server.settings import Settings
+from server.streams import metrics
+from server.streams.bus import Bus
+from server.streams.event import Batch, PublicEvent, unpack
+from server.streams.store import EventStore, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+PAGE: Final = 1_000
+"""Events in one answer to `subscribe` at most (contract.md)."""
+
+_CHUNK: Final = 500
+_POLL_SLICE: Final = 2_000
+_LINGER_S: Final = 2.0
+"""How long a feed without subscribers is kept: people reload pages, and a subscription at Redis costs a round trip."""
+
+
+class Sink(Protocol):
+    """A subscriber of one stream."""
+
+    def deliver(self, batch: Batch) -> None:
+        """Take the next events of the stream. Must neither block nor raise."""
+        ...
+
+
+class Current(Protocol):
+    """How the hub asks for a folded state that includes every durable event."""
+
+    async def __call__(self, stream: str) -> tuple[int, Any]:
+        """(seq, state)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a subscriber starts from.
+
+    Attributes:
+        seq: the last seq that `events` or `state` covers; live delivery goes on after it.
+        events: what was missed, when `after` was given.
+        more: the page is full and nothing was attached: subscribe again after `seq`.
+        state: the folded state, when `after` wasn't given. A live object: read it before the next await.
+    """
+
+    seq: int
+    events: Sequence[PublicEvent] = ()
+    more: bool = False
+    state: Any = None
+
+
+@dataclass(eq=False)
+class _Feed:
+    stream: str
+    seq: int = -1
+    """The last seq handed on; -1 until the feed has been opened."""
+    sinks: dict[Sink, None] = field(default_factory=dict)
+    users: int = 0
+    early: list[PublicEvent] = field(default_factory=list)
+    opening: asyncio.Task[None] | None = None
+    repairing: asyncio.Task[None] | None = None
+    quiet: bool = True
+    linger: asyncio.TimerHandle | None = None
+
+
+class Hub:
+    """All feeds of one instance."""
+
+    def __init__(self, store: EventStore, bus: Bus, settings: Settings, current: Current) -> None:
+        self._store = store
+        self._bus = bus
+        self._settings = settings
+        self._current = current
+        self._feeds: dict[str, _Feed] = {}
+        self._poller: asyncio.Task[None] | None = None
+        self._poll_now = asyncio.Event()
+        self._cursor = 0
+        bus.listen(self._arrived, self._poll_now.set)
+
+    async def start(self) -> None:
+        """Begin the anti-entropy reads."""
+        self._poller = asyncio.create_task(self._poll_for_ever(), name="hub poll")
+
+    async def stop(self) -> None:
+        """End all background work; subscribers are simply not called any more."""
+        tasks = [task for feed in self._feeds.values() for task in (feed.opening, feed.repairing) if task is not None]
+        if self._poller is not None:
+            tasks.append(self._poller)
+        for feed in self._feeds.values():
+            if feed.linger is not None:
+                feed.linger.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._feeds.clear()
+
+    # -- subscribers --------------------------------------------------------------------------------------------------
+
+    async def subscribe(self, stream: str, after: int | None, sink: Sink) -> Opening:
+        """Attach a sink so that it misses nothing after the returned opening, and gets nothing twice.
+
+        The caller has authorised the stream. A sink may be attached to one stream once; the sink's `deliver` can be
+        called as soon as this returns, and not before.
+
+        Raises:
+            AppError: NOT_FOUND for a stream without events, VALIDATION_FAILED when `after` lies beyond its end,
+                UNAVAILABLE when the store doesn't answer.
+        """
+        feed = self._hold(stream)
+        try:
+            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
+                await self._opened(feed)
+                if feed.seq == 0:
+                    await self._refresh(feed)
+                if feed.seq == 0:
+                    raise AppError("NOT_FOUND", "No such stream")
+                if after is None:
+                    return await self._join_at_state(feed, sink)
+                return await self._join_after(feed, after, sink)
+        except (StoreUnavailable, TimeoutError) as error:
+            raise AppError("UNAVAILABLE") from error
+        finally:
+            self._release(feed)
+
+    def unsubscribe(self, stream: str, sink: Sink) -> None:
+        """Detach a sink; unknown ones are ignored."""
+        feed = self._feeds.get(stream)
+        if feed is not None and feed.sinks.pop(sink, self) is None:
+            self._release_if_unused(feed)
+
+    def watchers(self, stream: str) -> int:
+        """How many sinks watch the stream on this instance."""
+        feed = self._feeds.get(stream)
+        return len(feed.sinks) if feed else 0
+
+    async def _join_at_state(self, feed: _Feed, sink: Sink) -> Opening:
+        while True:
+            seq, state = await self._current(feed.stream)
+            # no await from here on: what the state covers and what the feed will deliver must meet exactly
+            if seq > feed.seq:
+                await self._refresh(feed)
+            elif seq == feed.seq:
+                feed.sinks[sink] = None
+                return Opening(seq, state=state)
+
+    async def _join_after(self, feed: _Feed, after: int, sink: Sink) -> Opening:
+        if after > feed.seq:
+            await self._refresh(feed)
+            if after > feed.seq:
+                raise AppError(
+                    "VALIDATION_FAILED", errors=[{"loc": ["after"], "msg": f"beyond the stream's end, {feed.seq}"}]
+                )
+        events: list[PublicEvent] = []
+        cursor = after
+        while cursor < feed.seq:
+            if len(events) >= PAGE:
+                return Opening(cursor, events, more=True)
+            events += await self._store.read(feed.stream, cursor, PAGE - len(events))
+            cursor = events[-1].seq if events else cursor
+        if cursor > feed.seq:
+            self._advance(feed, [event for event in events if event.seq > feed.seq])
+        feed.sinks[sink] = None
+        return Opening(cursor, events)
+
+    # -- the life of a feed -------------------------------------------------------------------------------------------
+
+    def _hold(self, stream: str) -> _Feed:
+        feed = self._feeds.get(stream)
+        if feed is None:
+            feed = self._feeds[stream] = _Feed(stream)
+            metrics.WATCHED.set(len(self._feeds))
+        feed.users += 1
+        if feed.linger is not None:
+            feed.linger.cancel()
+            feed.linger = None
+        return feed
+
+    def _release(self, feed: _Feed) -> None:
+        feed.users -= 1
+        self._release_if_unused(feed)
+
+    def _release_if_unused(self, feed: _Feed) -> None:
+        if feed.users or feed.sinks or feed.linger is not None:
+            return
+        if feed.seq <= 0:
+            self._drop(feed)  # a stream that doesn't exist, or couldn't be read: nothing worth keeping
+        else:
+            feed.linger = asyncio.get_running_loop().call_later(_LINGER_S, self._drop, feed)
+
+    def _drop(self, feed: _Feed) -> None:
+        feed.linger = None
+        if feed.users or feed.sinks:
+            return
+        for task in (feed.opening, feed.repairing):
+            if task is not None:
+                task.cancel()
+        self._feeds.pop(feed.stream, None)
+        self._bus.unwatch(feed.stream)
+        metrics.WATCHED.set(len(self._feeds))
+
+    async def _opened(self, feed: _Feed) -> None:
+        while feed.seq < 0:
+            if feed.opening is None:
+                feed.opening = asyncio.create_task(self._open(feed), name=f"feed {feed.stream}")
+            await asyncio.shield(feed.opening)
+
+    async def _open(self, feed: _Feed) -> None:
+        """Listen first, then look how far the stream is: what happens in between arrives early and is kept."""
+        try:
+            await self._bus.watch(feed.stream)
+            seq = await self._store.last_seq(feed.stream)
+            feed.seq = seq
+            early, feed.early = feed.early, []
+            self._advance(feed, early)
+        finally:
+            feed.opening = None
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def advance(self, stream: str, events: Sequence[PublicEvent]) -> None:
+        """Hand on consecutive, durable events of a stream, if somebody here watches it."""
+        feed = self._feeds.get(stream)
+        if feed is not None:
+            self._advance(feed, events)
+
+    def _advance(self, feed: _Feed, events: Sequence[PublicEvent]) -> None:
+        if feed.seq < 0:
+            feed.early.extend(events)
+            return
+        news = [event for event in events if event.seq > feed.seq]
+        if not news:
+            return
+        if news[0].seq != feed.seq + 1 or news[-1].seq != feed.seq + len(news):
+            self._repair(feed)
+            return
+        feed.quiet = False
+        feed.seq = news[-1].seq
+        for start in range(0, len(news), _CHUNK):
+            batch = Batch(feed.stream, news[start : start + _CHUNK])
+            for sink in tuple(feed.sinks):
+                sink.deliver(batch)
+        metrics.DELIVERED.inc(len(news) * len(feed.sinks))
+
+    def _arrived(self, stream: str, packed: bytes) -> None:
+        try:
+            events = unpack(packed)
+        except ValueError:
+            log.warning("hub.malformed", stream=stream)
+            return
+        self.advance(stream, events)
+
+    def _repair(self, feed: _Feed) -> None:
+        if feed.repairing is None:
+            metrics.GAPS.inc()
+            feed.repairing = asyncio.create_task(self._fill(feed), name=f"repair {feed.stream}")
+
+    async def _fill(self, feed: _Feed) -> None:
+        try:
+            await self._refresh(feed)
+        except StoreUnavailable as error:
+            log.warning("hub.repair_failed", stream=feed.stream, error=str(error))  # the next poll tries again
+        finally:
+            feed.repairing = None
+
+    async def _refresh(self, feed: _Feed) -> None:
+        """Read on from the feed's seq to the end."""
+        while True:
+            events = await self._store.read(feed.stream, feed.seq, PAGE)
+            self._advance(feed, events)
+            if len(events) < PAGE:
+                return
+
+    # -- anti-entropy -------------------------------------------------------------------------------------------------
+
+    async def _poll_for_ever(self) -> None:
+        """Find what the bus did not bring: the last publication of an instance that died, all while Redis is down."""
+        while True:
+            ms = self._settings.poll_interval_ms if self._bus.up else self._settings.poll_interval_degraded_ms
+            try:
+                async with asyncio.timeout(ms / 1000):
+                    await self._poll_now.wait()
+            except TimeoutError:
+                pass
+            everything = self._poll_now.is_set()
+            self._poll_now.clear()
+            try:
+                await self._poll(everything or not self._bus.up)
+            except StoreUnavailable as error:
+                log.warning("hub.poll_failed", error=str(error))
+            except Exception:  # the safety net must not end
+                log.exception("hub.poll_failed")
+
+    async def _poll(self, everything: bool) -> None:
+        feeds = [feed for feed in self._feeds.values() if feed.seq >= 0]
+        if not everything:
+            # a stream that moves notices its own gaps; of the quiet ones a slice is asked for each time, in turn
+            quiet = [feed for feed in feeds if feed.quiet]
+            for feed in feeds:
+                feed.quiet = True
+            start = self._cursor % len(quiet) if quiet else 0
+            feeds = (quiet[start:] + quiet[:start])[:_POLL_SLICE]
+            self._cursor = start + len(feeds)
+        while feeds:
+            asked = {feed.stream: feed.seq for feed in feeds}
+            events = await self._store.read_many(asked, PAGE)
+            by_stream: dict[str, list[PublicEvent]] = {}
+            for event in events:
+                by_stream.setdefault(event.stream, []).append(event)
+            for stream, found in by_stream.items():
+                self.advance(stream, found)
+            if len(events) < PAGE:
+                return
+            feeds = [feed for feed in feeds if feed.stream >= events[-1].stream]
