@@ -1,0 +1,1 @@
+"""`rialto dev`: embedded databases, the supervisor, demo data, the simulator."""
