@@ -1,0 +1,116 @@
+"""What every test may ask for: real databases, a database name of its own, settings.
+
+MongoDB and Valkey are started once per session in a temporary folder, unless RIALTO_MONGODB_URL or RIALTO_REDIS_URL name
+running ones. Other RIALTO_* variables of the caller's shell are removed, so that tests mean the same everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pymongo import AsyncMongoClient
+from redis.asyncio import Redis
+
+from server.dev.mongod import Mongod
+from server.dev.valkey import Valkey
+from server.settings import Settings
+from tests import loopback
+
+MONGODB_URL = os.environ.get("RIALTO_MONGODB_URL", "")
+REDIS_URL = os.environ.get("RIALTO_REDIS_URL", "")
+for variable in [name for name in os.environ if name.startswith("RIALTO_")]:
+    del os.environ[variable]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_guard() -> Iterator[None]:
+    """Fails whatever connects to anything but loopback; the other half is `LoopbackLoop`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", loopback.connect)
+        patch.setattr(socket.socket, "connect_ex", loopback.connect_ex)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """All tests and fixtures share one guarded uvloop.
+
+    It overrides pytest-asyncio's fixture of that name. Its public hook parametrizes asynchronous tests only, and a synchronous
+    test that asks for a database would then get another loop, and end the session's.
+    """
+    return loopback.LoopbackLoop
+
+
+@pytest.fixture(scope="session")
+async def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A writable replica set."""
+    if MONGODB_URL:
+        yield MONGODB_URL
+        return
+    folder = tmp_path_factory.mktemp("mongodb")
+    mongod = Mongod(folder, log=folder / "mongod.log")
+    await mongod.start()
+    yield mongod.url
+    await mongod.stop()
+
+
+@pytest.fixture(scope="session")
+async def redis_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A Valkey or Redis server; all tests share it, see `clean_redis_url`."""
+    if REDIS_URL:
+        yield REDIS_URL
+        return
+    folder = tmp_path_factory.mktemp("valkey")
+    valkey = Valkey(folder, log=folder / "valkey.log", persistent=False)
+    await valkey.start()
+    yield valkey.url
+    await valkey.stop()
+
+
+@pytest.fixture
+async def clean_redis_url(redis_url: str) -> str:
+    """`redis_url`, emptied first."""
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushdb()
+    return redis_url
+
+
+@pytest.fixture
+async def database(mongodb_url: str) -> AsyncIterator[str]:
+    """The name of a database that nobody else uses; dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    async with AsyncMongoClient(mongodb_url) as client:
+        await client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+async def module_database(mongodb_url: str) -> AsyncIterator[str]:
+    """As `database`, shared by the tests of one module."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    async with AsyncMongoClient(mongodb_url) as client:
+        await client.drop_database(name)
+
+
+@pytest.fixture
+def settings(mongodb_url: str, clean_redis_url: str, database: str, tmp_path: Path) -> Settings:
+    """Settings on real databases, with Argon2id made cheap."""
+    return Settings(
+        mongodb_url=mongodb_url,
+        mongodb_database=database,
+        redis_url=clean_redis_url,
+        token_secret=secrets.token_urlsafe(48),
+        data_dir=tmp_path,
+        port=0,
+        argon2_memory_kib=64,
+        argon2_time=1,
+        log_json=False,
+        simulate=False,
+    )
