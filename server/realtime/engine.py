@@ -1,0 +1,213 @@
+"""Where python-socketio and python-engineio are overridden, and why. The only module that leans on their internals.
+
+`AsyncServer` hard-codes its session class inside its request handling, so that is replaced too: it also accepted PUT, a
+missing transport, duplicate polls and invalid bodies. Options, session ids and the connect/message/disconnect events remain
+theirs. Above it python-socketio dispatches every event in a task of its own, so that one client's commands interleave, scans
+all rooms when a client leaves, and logs a traceback for a malformed packet; `Server` hands messages to `Listener` instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
+
+import engineio
+import orjson
+import socketio
+import structlog
+from aiohttp import web
+
+from server.realtime import codec
+from server.realtime.frames import Frame
+from server.realtime.session import SERVER_DISCONNECT, TRANSPORT_CLOSE, Refused, Session
+
+OUTBOUND_LIMIT: Final = 1 << 20
+"""Bytes waiting for a client at most; what is written when the limit is passed already ends the connection."""
+
+log = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """What is told of the sessions' life. Only `received` may wait, which holds up the reading of that one client."""
+
+    def opened(self, session: Session) -> None:
+        """A session began."""
+        ...
+
+    async def received(self, session_id: str, data: str | bytes) -> None:
+        """A message came in: a Socket.IO packet or a binary attachment."""
+        ...
+
+    def closed(self, session_id: str, reason: str) -> None:
+        """A session ended, its transport included."""
+        ...
+
+
+class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is untyped
+    """The Engine.IO server. `origins` are those allowed besides the server's own; `*` allows any."""
+
+    sockets: dict[str, Session]
+    handlers: dict[str, Any]
+    max_http_buffer_size: int
+    ping_interval: float
+    ping_timeout: float
+
+    origins: frozenset[str] = frozenset()
+    outbound_limit: int = OUTBOUND_LIMIT
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def create_queue(self, *_args: Any, **_options: Any) -> deque[bytes]:
+        """What a session queues for polling; a plain deque, since nobody waits on it."""
+        return deque()
+
+    def attach(self, app: web.Application, engineio_path: str = "socket.io") -> None:
+        """Serve below `/<path>/`. Every method: the protocol's own answer to a wrong one is 400."""
+        app.router.add_route("*", f"/{engineio_path.strip('/')}/", self.handle_request)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something in the background that `shutdown` will wait for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Every request of the endpoint, polling and WebSocket."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._requests.add(task)
+        try:
+            return await self._serve(request)
+        finally:
+            self._requests.discard(task)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._allows(origin, request):
+            return self._refusal(Refused(4, status=403))
+        if request.method == "OPTIONS":
+            return self._with_origin(web.Response(status=204), origin, preflight=True)
+        try:
+            answer = await self._route(request)
+        except Refused as refused:
+            answer = self._refusal(refused)
+        except (ConnectionError, web.HTTPException) as error:
+            log.info("realtime.request_failed", error=str(error))
+            answer = self._refusal(Refused(3))
+        # The headers of a WebSocket's answer are gone long ago.
+        return answer if answer.prepared else self._with_origin(answer, origin)
+
+    async def shutdown(self) -> None:
+        """Close every session, refuse new ones, and wait until all requests are answered and all is closed."""
+        self._stopping = True
+        for session in list(self.sockets.values()):
+            session.end(SERVER_DISCONNECT)
+        while under_way := self._tasks | self._requests:
+            await asyncio.wait(under_way)
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        if self._stopping:
+            raise Refused(3, status=503, message="Shutting down")
+        transport = request.query.get("transport")
+        if transport not in self.transports or "j" in request.query:
+            raise Refused(0)
+        upgrade = transport == "websocket"
+        if upgrade and request.headers.get("Upgrade", "").lower() != "websocket":
+            raise Refused(3)
+        sid = request.query.get("sid")
+        if sid is None:
+            return await self._handshake(request, upgrade=upgrade)
+        session = self.sockets.get(sid)
+        if session is None:
+            raise Refused(1)
+        if upgrade:
+            return await session.serve_websocket(request)
+        if session.upgraded or not session.connected:
+            raise Refused(3)
+        if request.method == "GET":
+            return _payload(await session.poll())
+        if request.method == "POST":
+            await session.post(request)
+            return web.Response(body=b"ok", content_type="text/html")
+        raise Refused(2)
+
+    async def _handshake(self, request: web.Request, *, upgrade: bool) -> web.StreamResponse:
+        if request.method != "GET":
+            raise Refused(2)
+        if request.query.get("EIO") != "4":
+            raise Refused(5)
+        session = Session(self, self.generate_id())
+        self.sockets[session.sid] = session
+        opening = {
+            "sid": session.sid,
+            "upgrades": [] if upgrade else ["websocket"],
+            "pingInterval": int(self.ping_interval * 1000),
+            "pingTimeout": int(self.ping_timeout * 1000),
+            "maxPayload": self.max_http_buffer_size,
+        }
+        self.handlers["connect"](session.sid, session)
+        session.write(Frame(b"0" + orjson.dumps(opening)))
+        session.schedule_ping()
+        if not upgrade:
+            session.connected = True
+            return _payload(await session.poll())
+        try:
+            return await session.serve_websocket(request)
+        finally:
+            session.end(TRANSPORT_CLOSE)  # whatever went wrong, nothing is left behind
+
+    def _allows(self, origin: str, request: web.Request) -> bool:
+        """Same origin, or one of the settings. The scheme is not compared: TLS may end at a proxy before us."""
+        if "*" in self.origins or origin in self.origins:
+            return True
+        hosts = {request.host, request.headers.get("X-Forwarded-Host", request.host)}
+        return origin.partition("://")[2] in hosts
+
+    def _with_origin(
+        self, answer: web.StreamResponse, origin: str | None, *, preflight: bool = False
+    ) -> web.StreamResponse:
+        if origin is not None:
+            answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Vary"] = "Origin"
+        if preflight:
+            answer.headers["Access-Control-Allow-Methods"] = "GET, POST"
+            answer.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        return answer
+
+    def _refusal(self, refused: Refused) -> web.Response:
+        body = orjson.dumps({"code": refused.code, "message": str(refused)})
+        return web.Response(status=refused.status, body=body, content_type="application/json")
+
+
+def _payload(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="text/plain", charset="utf-8", headers={"Cache-Control": "no-store"})
+
+
+class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is untyped
+    """python-socketio's server on our engine, handing what happens to a listener."""
+
+    eio: Engine
+
+    def __init__(self, listener: Listener, **options: Any) -> None:
+        self._listener = listener
+        # Python's own json would pass on NaN and 1e400, and every browser in the room would fail to parse them.
+        super().__init__(async_mode="aiohttp", json=codec, **options)
+
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
+
+    def _handle_eio_connect(self, _session_id: str, session: Session) -> None:
+        self._listener.opened(session)
+
+    async def _handle_eio_message(self, session_id: str, data: str | bytes) -> None:
+        await self._listener.received(session_id, data)
+
+    def _handle_eio_disconnect(self, session_id: str, reason: str) -> None:
+        self._listener.closed(session_id, reason)

@@ -1,0 +1,153 @@
+"""Namespaces and their commands, as data that dispatch and the AsyncAPI document share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from server.errors import CODES, AppError
+
+if TYPE_CHECKING:
+    from server.realtime.connection import Connection
+
+Handler = Callable[["Connection", Any], Awaitable[Mapping[str, Any]]]
+
+_RESERVED: Final = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+"""Names that the protocol keeps for itself; the official parser closes a connection that uses one."""
+
+_NAME: Final = re.compile(r"/[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketCommand:
+    """Something a client may ask for, answered with an ack.
+
+    Attributes:
+        event: its name on the wire.
+        body: model of the one argument.
+        handler: `async (connection, body) -> fields of the ack`, without `ok`.
+        answer: model of the successful ack, without `ok`.
+        summary: one sentence for the AsyncAPI document.
+        errors: codes that it adds to those every command may answer.
+    """
+
+    event: str
+    body: type[BaseModel]
+    handler: Handler
+    answer: type[BaseModel]
+    summary: str
+    errors: tuple[str, ...]
+
+    def parse(self, arguments: list[Any], *, binary: bool = False) -> BaseModel:
+        """The validated body of a received command.
+
+        Raises:
+            AppError: VALIDATION_FAILED, with one entry per offending field.
+        """
+        if binary:
+            raise AppError("VALIDATION_FAILED", "Binary data is not accepted")
+        if len(arguments) != 1 or not isinstance(arguments[0], dict):
+            raise AppError(
+                "VALIDATION_FAILED",
+                "A command takes exactly one argument, an object",
+                errors=[{"loc": [], "msg": "exactly one object is expected"}],
+            )
+        try:
+            return self.body.model_validate(arguments[0], strict=True)
+        except ValidationError as error:
+            found = [{"loc": list(one["loc"]), "msg": one["msg"]} for one in error.errors(include_url=False)]
+            raise AppError("VALIDATION_FAILED", errors=found) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SocketEvent:
+    """Something the server sends by itself: name, model of its one argument, one sentence."""
+
+    event: str
+    model: type[BaseModel]
+    summary: str
+
+
+class Namespace:
+    """One namespace: who may connect, what it answers, what it emits.
+
+    Args:
+        name: with its leading slash, such as `/bidding`.
+        anonymous: whether a client without a token may connect. A bad token is refused all the same.
+        description: for the AsyncAPI document.
+
+    Raises:
+        ValueError: not a name.
+    """
+
+    def __init__(self, name: str, *, anonymous: bool = False, description: str = "") -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a namespace")
+        self.name = name
+        self.anonymous = anonymous
+        self.description = description
+        self._commands: dict[str, SocketCommand] = {}
+        self._events: dict[str, SocketEvent] = {}
+
+    def command(
+        self,
+        event: str,
+        body: type[BaseModel],
+        handler: Handler,
+        *,
+        answer: type[BaseModel],
+        summary: str,
+        errors: tuple[str, ...] = (),
+    ) -> None:
+        """Answer a command; the arguments are `SocketCommand`'s.
+
+        Raises:
+            ValueError: the name is reserved or taken, or a code is unknown.
+        """
+        if event in _RESERVED or event in self._commands:
+            raise ValueError(f"the command {event!r} of {self.name} is reserved or taken")
+        if unknown := [code for code in errors if code not in CODES]:
+            raise ValueError(f"{self.name} {event} names unknown error codes: {unknown}")
+        self._commands[event] = SocketCommand(event, body, handler, answer, summary, errors)
+
+    def emits(self, event: str, model: type[BaseModel], summary: str) -> None:
+        """Document an event that the server emits here.
+
+        Raises:
+            ValueError: the name is reserved or taken.
+        """
+        if event in _RESERVED or event in self._events:
+            raise ValueError(f"the event {event!r} of {self.name} is reserved or taken")
+        self._events[event] = SocketEvent(event, model, summary)
+
+    def find(self, event: str) -> SocketCommand:
+        """The command of that name.
+
+        Raises:
+            AppError: UNKNOWN_COMMAND.
+        """
+        command = self._commands.get(event)
+        if command is None:
+            raise AppError("UNKNOWN_COMMAND", f"{self.name} has no such command")
+        return command
+
+    @property
+    def commands(self) -> Iterator[SocketCommand]:
+        """All commands, in the order in which they were added."""
+        return iter(self._commands.values())
+
+    @property
+    def events(self) -> Iterator[SocketEvent]:
+        """All emitted events, in the order in which they were added."""
+        return iter(self._events.values())
+
+
+def is_reserved(event: str) -> bool:
+    """Whether a client may not use the name for a command at all."""
+    return event in _RESERVED

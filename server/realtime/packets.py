@@ -1,0 +1,74 @@
+"""Incoming Socket.IO packets, read by python-socketio and then held to the protocol."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+from socketio.packet import Packet as Decoder
+
+from server.realtime.namespace import is_reserved
+
+ATTACHMENTS: Final = 16
+"""Binary attachments of one packet at most. No command takes any; they are only swallowed, to answer with an error."""
+
+
+class Kind(IntEnum):
+    """Packet types of Socket.IO protocol v5."""
+
+    CONNECT = 0
+    DISCONNECT = 1
+    EVENT = 2
+    ACK = 3
+    CONNECT_ERROR = 4
+    BINARY_EVENT = 5
+    BINARY_ACK = 6
+
+
+class Packet(NamedTuple):
+    """A well-formed packet. `data`: a dict or None for CONNECT, a list for events and acks, None for DISCONNECT."""
+
+    kind: Kind
+    namespace: str
+    number: int | None
+    data: Any
+    attachments: int
+
+
+def parse(text: str) -> Packet:
+    """The packet of an Engine.IO message.
+
+    Raises:
+        ValueError: malformed; the protocol asks to close the connection.
+    """
+    if text[:1] not in tuple("0123456"):
+        raise ValueError("unknown packet type")
+    try:
+        decoded = Decoder(encoded_packet=text)
+    except (TypeError, IndexError, RecursionError) as error:
+        raise ValueError("malformed packet") from error
+    packet = Packet(
+        Kind(decoded.packet_type),
+        decoded.namespace or "/",
+        decoded.id,
+        decoded.data,
+        decoded.attachment_count,
+    )
+    if not _is_valid(packet):
+        raise ValueError("invalid packet")
+    return packet
+
+
+def _is_valid(packet: Packet) -> bool:
+    kind, data = packet.kind, packet.data
+    if kind is Kind.CONNECT:
+        return not packet.attachments and (data is None or isinstance(data, dict))
+    if kind is Kind.DISCONNECT:
+        return not packet.attachments and data is None
+    if kind is Kind.EVENT or kind is Kind.BINARY_EVENT:
+        named = isinstance(data, list) and bool(data) and isinstance(data[0], str) and not is_reserved(data[0])
+        return named and packet.attachments <= (ATTACHMENTS if kind is Kind.BINARY_EVENT else 0)
+    if kind is Kind.ACK or kind is Kind.BINARY_ACK:
+        answered = isinstance(data, list) and packet.number is not None
+        return answered and packet.attachments <= (ATTACHMENTS if kind is Kind.BINARY_ACK else 0)
+    return False  # CONNECT_ERROR is the server's to send

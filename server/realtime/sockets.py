@@ -1,0 +1,122 @@
+"""The Socket.IO endpoint of this instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from aiohttp import web
+
+from server.clock import Clock
+from server.realtime.engine import OUTBOUND_LIMIT, Server
+from server.realtime.namespace import Namespace
+from server.realtime.peer import CONNECT_TIMEOUT_S, Edge, Peer
+from server.realtime.ports import Hub, Streams, Tokens
+from server.realtime.session import Session
+from server.realtime.sessions import LiveSessions
+from server.realtime.subscriptions import Subscriptions
+from server.settings import Settings
+
+PATH: Final = "/socket.io/"
+
+SETTLING_GRACE_S: Final = 1.0
+"""How much longer than an append a whole command may take."""
+
+
+class Sockets:
+    """Namespaces on one endpoint, and the live connections of this instance.
+
+    Add namespaces, attach to the application, and `await stop()` before the web server stops.
+
+    Args:
+        streams, hub: what clients subscribe to.
+        tokens: who may connect.
+        outbound_limit: bytes waiting for a client beyond which it is cut off.
+        connect_timeout_s: until when a transport must have entered a namespace.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        streams: Streams,
+        hub: Hub,
+        tokens: Tokens,
+        *,
+        outbound_limit: int = OUTBOUND_LIMIT,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        self.sessions = LiveSessions()
+        self._namespaces: dict[str, Namespace] = {}
+        self._peers: dict[str, Peer] = {}
+        self._subscriptions = Subscriptions(streams, hub, clock, settings.max_subscriptions)
+        self._edge = Edge(
+            namespaces=self._namespaces,
+            tokens=tokens,
+            sessions=self.sessions,
+            clock=clock,
+            command_timeout_s=settings.append_timeout_ms / 1000 + SETTLING_GRACE_S,
+            connect_timeout_s=connect_timeout_s,
+        )
+        self._server = Server(
+            self,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            max_http_buffer_size=settings.max_body,
+        )
+        self._server.eio.origins = frozenset(settings.cors_origins)
+        self._server.eio.outbound_limit = outbound_limit
+
+    def __iter__(self) -> Iterator[Namespace]:
+        return iter(self._namespaces.values())
+
+    def add(self, namespace: Namespace) -> Namespace:
+        """Open a namespace, and give it the commands that all have.
+
+        Raises:
+            ValueError: there is one of that name.
+        """
+        if namespace.name in self._namespaces:
+            raise ValueError(f"the namespace {namespace.name} is added twice")
+        self._subscriptions.register(namespace)
+        self._namespaces[namespace.name] = namespace
+        return namespace
+
+    def attach(self, app: web.Application) -> None:
+        """Serve under `/socket.io/`."""
+        self._server.eio.attach(app, PATH)
+
+    async def stop(self) -> None:
+        """Close all connections and refuse new ones; returns when commands under way are answered and all is closed."""
+        await self._server.eio.shutdown()
+
+    def close_session(self, session_id: str) -> int:
+        """Close every live connection of a login on this instance, transports included; returns how many."""
+        return self.sessions.close_session(session_id)
+
+    def close_user(self, user_id: str) -> int:
+        """Close every live connection of a user on this instance, transports included; returns how many."""
+        return self.sessions.close_user(user_id)
+
+    @property
+    def open_transports(self) -> int:
+        """Engine.IO sessions of this instance."""
+        return len(self._peers)
+
+    # the engine's listener
+
+    def opened(self, session: Session) -> None:
+        """A transport was opened."""
+        self._peers[session.sid] = Peer(session, self._edge)
+
+    async def received(self, session_id: str, data: str | bytes) -> None:
+        """A message arrived."""
+        peer = self._peers.get(session_id)
+        if peer is not None:
+            await peer.receive(data)
+
+    def closed(self, session_id: str, reason: str) -> None:
+        """A transport is closed."""
+        peer = self._peers.pop(session_id, None)
+        if peer is not None:
+            peer.closed()

@@ -1,0 +1,184 @@
+"""The three commands of every namespace: subscribe, unsubscribe, sync_time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, Field
+
+from server.clock import Clock
+from server.errors import AppError
+from server.realtime.connection import Connection
+from server.realtime.namespace import Namespace
+from server.realtime.ports import Hub, Streams
+from server.streams.event import Batch
+
+MAX_SEQ = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+StreamName = Annotated[str, Field(min_length=3, max_length=200, description="`<kind>:<id>`")]
+
+
+class Subscribe(BaseModel):
+    """Watch a stream. Without `after`, from now on; with it, from the event after that seq."""
+
+    stream: StreamName
+    after: Annotated[int, Field(ge=0, le=MAX_SEQ)] | None = Field(None, description="the last seq that the client has")
+
+
+class Subscribed(BaseModel):
+    """The start of a subscription. `more`: not attached yet, subscribe again from `seq`."""
+
+    stream: str
+    seq: int = Field(description="of the last event in `state` or `events`")
+    state: dict[str, Any] | None = Field(description="the state at `seq`, when no `after` was sent")
+    events: list[dict[str, Any]] = Field(description="at most 1000 events after `after`, in order")
+    more: bool
+
+
+class Unsubscribe(BaseModel):
+    """Stop watching a stream; fine also when it isn't watched."""
+
+    stream: StreamName
+
+
+class Done(BaseModel):
+    """Nothing but `ok`."""
+
+
+class SyncTime(BaseModel):
+    """Ask for the cluster's time."""
+
+    t0: int | float = Field(allow_inf_nan=False, description="when the client sends this, ms on its own clock")
+
+
+class Times(BaseModel):
+    """Offset of the client's clock: `((t1 - t0) + (t2 - t3)) / 2`, `t3` being when this arrived."""
+
+    t0: int | float
+    t1: int = Field(description="when the server received the command, ms")
+    t2: int = Field(description="when the server sent this, ms")
+
+
+class StreamEvents(BaseModel):
+    """New events of a watched stream."""
+
+    stream: str
+    events: list[dict[str, Any]] = Field(description="`{seq, t, type, ...}` in order")
+    seq: int = Field(description="of the last event")
+
+
+class Subscription:
+    """A sink for one stream of one connection.
+
+    It starts corked: events that are delivered before the ack has been written wait for it, so that a client never sees an
+    event of a stream before it knows where the stream began.
+    """
+
+    __slots__ = ("_connection", "_corked", "_hub", "_stream")
+
+    def __init__(self, connection: Connection, stream: str, hub: Hub) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._hub = hub
+        self._corked: list[Batch] | None = []
+
+    def deliver(self, batch: Batch) -> None:
+        """A batch from the hub."""
+        if self._corked is None:
+            self._connection.deliver(batch)
+        else:
+            self._corked.append(batch)
+
+    def cork(self) -> None:
+        """Hold back what comes from now on."""
+        if self._corked is None:
+            self._corked = []
+
+    def uncork(self) -> None:
+        """Deliver what was held back, and everything else at once."""
+        corked, self._corked = self._corked or (), None
+        for batch in corked:
+            self._connection.deliver(batch)
+
+    def end(self) -> None:
+        """Stop watching; nothing is delivered after this. Idempotent."""
+        self._hub.unsubscribe(self._stream, self)
+        self._corked = []
+        if self._connection.subscriptions.get(self._stream) is self:
+            del self._connection.subscriptions[self._stream]
+
+
+class Subscriptions:
+    """The commands, on the hub of this instance.
+
+    Args:
+        limit: streams that one transport may watch, all its namespaces together.
+    """
+
+    def __init__(self, streams: Streams, hub: Hub, clock: Clock, limit: int) -> None:
+        self._streams = streams
+        self._hub = hub
+        self._clock = clock
+        self._limit = limit
+
+    def register(self, namespace: Namespace) -> None:
+        """Give the commands to a namespace."""
+        readable = ("UNAUTHENTICATED", "FORBIDDEN", "NOT_FOUND")
+        namespace.command(
+            "subscribe", Subscribe, self.subscribe, answer=Subscribed, summary="Watch a stream", errors=readable
+        )
+        namespace.command("unsubscribe", Unsubscribe, self.unsubscribe, answer=Done, summary="Stop watching a stream")
+        namespace.command("sync_time", SyncTime, self.sync_time, answer=Times, summary="Compare clocks")
+        namespace.emits("events", StreamEvents, "New events of a watched stream, each seq once, in order")
+
+    async def subscribe(self, connection: Connection, body: Subscribe) -> dict[str, Any]:
+        """Authorise, replace a former subscription of the same stream, attach.
+
+        Raises:
+            AppError: FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, or VALIDATION_FAILED for one stream too many.
+        """
+        stream = body.stream
+        await self._streams.authorise(connection.principal, stream)
+        former = connection.subscriptions.get(stream)
+        if former is None and connection.peer.watching >= self._limit:
+            raise AppError("VALIDATION_FAILED", f"A socket may watch {self._limit} streams; unsubscribe from some")
+        fresh = Subscription(connection, stream, self._hub)
+        if former is not None:
+            former.cork()  # what it would deliver now is in the new one's opening too
+        try:
+            opening = await self._hub.subscribe(stream, body.after, fresh)
+            state = None
+            if body.after is None:
+                state = await self._streams.view(connection.principal, stream, opening.state)
+        except BaseException:
+            fresh.end()
+            if former is not None:
+                former.uncork()
+            raise
+        if former is not None:
+            former.end()
+        if opening.more or connection.closed:
+            fresh.end()
+        else:
+            connection.subscriptions[stream] = fresh
+            connection.after_ack(fresh.uncork)
+        return {
+            "stream": stream,
+            "seq": opening.seq,
+            "state": state,
+            "events": [orjson.Fragment(event.wire) for event in opening.events],
+            "more": opening.more,
+        }
+
+    async def unsubscribe(self, connection: Connection, body: Unsubscribe) -> dict[str, Any]:
+        """Detach; no event of the stream follows the ack."""
+        subscription = connection.subscriptions.get(body.stream)
+        if subscription is not None:
+            subscription.end()
+        return {}
+
+    async def sync_time(self, connection: Connection, body: SyncTime) -> dict[str, Any]:
+        """The cluster's time at arrival and now."""
+        return {"t0": body.t0, "t1": connection.arrived, "t2": self._clock.now()}
