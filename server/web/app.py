@@ -1,0 +1,78 @@
+"""The aiohttp application, put together from the context: routes, operations, documents, and the edge around all."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from models.idempotency import IdempotencyRecord
+from server.settings import Settings
+from server.web.docs import docs_routes
+from server.web.edge import edge
+from server.web.endpoint import Endpoint
+from server.web.headers import ResponseHeaders
+from server.web.health import Health, standard_checks
+from server.web.idempotency import StoredAnswers
+from server.web.router import API_PREFIX
+
+if TYPE_CHECKING:
+    from server.context import Context
+
+HEALTH: Final = web.AppKey("health", Health)
+
+_MOST_HEADERS: Final = 64
+_LONGEST_LINE: Final = 8_190
+
+
+def build_web(context: Context) -> web.Application:
+    """The application with every route that features have added to `context.router` so far.
+
+    `app[HEALTH]` takes more checks until the application starts, and stops being ready when it shuts down.
+    """
+    settings = context.settings
+    headers = ResponseHeaders(settings.cors_origins, settings.public_url.startswith("https://"))
+    app = web.Application(middlewares=[edge(headers)], client_max_size=settings.max_body)
+    app.on_response_prepare.append(headers.add)
+
+    answers = StoredAnswers(context.db[IdempotencyRecord.Settings.name], context.clock)
+    for route in context.router:
+        endpoint = Endpoint(route, context.tokens, answers, settings.max_body)
+        app.router.add_route(route.method, API_PREFIX + route.path, endpoint.handle)
+        if route.method == "GET":
+            app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)
+    app.add_routes(docs_routes(context.router, release()))
+
+    health = app[HEALTH] = Health(context.clock)
+    standard_checks(health, context.client, context.redis, settings.data_dir)
+    app.add_routes(health.routes())
+    app.on_shutdown.append(_stop_accepting)
+    return app
+
+
+def runner_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments for `aiohttp.web.AppRunner`: small limits, and no access log beside our own."""
+    return {
+        "access_log": None,
+        "handle_signals": False,
+        "keepalive_timeout": 75.0,  # longer than a proxy's, so that it is the proxy who closes
+        "max_line_size": _LONGEST_LINE,
+        "max_field_size": _LONGEST_LINE,
+        "max_headers": _MOST_HEADERS,
+        "lingering_time": 2.0,
+        "shutdown_timeout": 5.0,
+        "read_bufsize": min(65_536, settings.max_body),
+    }
+
+
+def release() -> str:
+    """The version of this application."""
+    try:
+        return version("rialto")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "0"
+
+
+async def _stop_accepting(app: web.Application) -> None:
+    app[HEALTH].accepting = False

@@ -1,0 +1,63 @@
+"""Compression of complete answers; streams are never compressed, so that each event leaves at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from typing import Final
+
+from aiohttp import web
+
+LEAST: Final = 1024
+"""Bytes of a body that is not worth compressing."""
+
+_LEVEL: Final = 5
+_IN_THREAD: Final = 65_536
+_COMPRESSIBLE: Final = ("application/json", "application/problem+json", "application/jsonl", "application/x-ndjson")
+
+
+async def compress(request: web.Request, response: web.StreamResponse) -> None:
+    """Compress the body in place if the client accepts that, it is long enough, and nobody asked otherwise."""
+    if not isinstance(response, web.Response) or response.prepared or "Content-Encoding" in response.headers:
+        return
+    body = response.body
+    if not isinstance(body, bytes | bytearray) or len(body) <= LEAST:
+        return
+    if not (response.content_type in _COMPRESSIBLE or response.content_type.startswith("text/")):
+        return
+    response.headers.add("Vary", "Accept-Encoding")
+    coding = accepted_coding(request.headers.get("Accept-Encoding", ""))
+    if coding is None or "X-No-Compression" in request.headers:
+        return
+    raw = bytes(body)
+    if len(raw) > _IN_THREAD:
+        response.body = await asyncio.to_thread(_encode, raw, coding)
+    else:
+        response.body = _encode(raw, coding)
+    response.headers["Content-Encoding"] = coding
+
+
+def accepted_coding(header: str) -> str | None:
+    """`gzip` or `deflate`, whichever the client weighs more; None if it accepts neither (RFC 9110 12.5.3)."""
+    weights: dict[str, float] = {}
+    for part in header.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weights[name] = _weight(parameters)
+    offers = [(weights.get(coding, weights.get("*", 0.0)), coding) for coding in ("deflate", "gzip")]
+    weight, coding = max(offers)
+    return coding if weight > 0 else None
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _encode(raw: bytes, coding: str) -> bytes:
+    return gzip.compress(raw, _LEVEL, mtime=0) if coding == "gzip" else zlib.compress(raw, _LEVEL)
