@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from server.errors import CODES, AppError
+from server.web.validation import field_errors
 
 if TYPE_CHECKING:
     from server.realtime.connection import Connection
@@ -61,8 +62,7 @@ class SocketCommand:
         try:
             return self.body.model_validate(arguments[0], strict=True)
         except ValidationError as error:
-            found = [{"loc": list(one["loc"]), "msg": one["msg"]} for one in error.errors(include_url=False)]
-            raise AppError("VALIDATION_FAILED", errors=found) from error
+            raise AppError("VALIDATION_FAILED", errors=field_errors(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from server.auth.tokens import Tokens
 from server.clock import Clock, new_id
 from server.errors import AppError
 from server.realtime import frames
@@ -16,7 +17,6 @@ from server.realtime.connection import Connection
 from server.realtime.metrics import COMMAND_SECONDS, COMMANDS, REFUSED
 from server.realtime.namespace import Namespace
 from server.realtime.packets import Kind, Packet, parse
-from server.realtime.ports import Tokens
 from server.realtime.session import PARSE_ERROR, Session
 from server.realtime.sessions import LiveSessions
 

@@ -7,15 +7,17 @@ from typing import Final
 
 from aiohttp import web
 
+from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.realtime.engine import OUTBOUND_LIMIT, Server
 from server.realtime.namespace import Namespace
 from server.realtime.peer import CONNECT_TIMEOUT_S, Edge, Peer
-from server.realtime.ports import Hub, Streams, Tokens
 from server.realtime.session import Session
 from server.realtime.sessions import LiveSessions
 from server.realtime.subscriptions import Subscriptions
 from server.settings import Settings
+from server.streams.hub import Hub
+from server.streams.streams import Streams
 
 PATH: Final = "/socket.io/"
 

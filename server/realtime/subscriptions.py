@@ -11,8 +11,9 @@ from server.clock import Clock
 from server.errors import AppError
 from server.realtime.connection import Connection
 from server.realtime.namespace import Namespace
-from server.realtime.ports import Hub, Streams
 from server.streams.event import Batch
+from server.streams.hub import Hub
+from server.streams.streams import Streams
 
 MAX_SEQ = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
@@ -150,7 +151,7 @@ class Subscriptions:
         try:
             opening = await self._hub.subscribe(stream, body.after, fresh)
             state = None
-            if body.after is None:
+            if body.after is None:  # the state is live, so it is viewed before anything else can run
                 state = await self._streams.view(connection.principal, stream, opening.state)
         except BaseException:
             fresh.end()
