@@ -26,16 +26,24 @@ class Child:
         log: file that its standard output and error are appended to.
         env: its whole environment; None passes on this process's.
         grace_s: seconds between SIGTERM and SIGKILL when this process is gone.
+        inherited: file descriptors that stay open in it, such as a lock that is to be held until it has ended.
     """
 
     def __init__(
-        self, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, grace_s: float = 10.0
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        grace_s: float = 10.0,
+        inherited: Sequence[int] = (),
     ) -> None:
         self.command = [str(part) for part in command]
         self.log = log
         self.pid = 0
         self._env = env
         self._grace_s = grace_s
+        self._inherited = tuple(inherited)
         self._link: socket.socket | None = None
         self._exit: asyncio.Task[int] | None = None
 
@@ -58,6 +66,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=self._env,
                 start_new_session=True,
+                pass_fds=self._inherited,
             )
         self._link = ours
         told = await asyncio.get_running_loop().sock_recv(ours, 32)

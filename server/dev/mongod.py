@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +32,15 @@ class Mongod:
         folder: where data and port are kept; made if missing.
         log: its log file.
         cache_gb: WiredTiger's cache. mongod would take half of the machine's memory otherwise.
+        inherited: file descriptors kept open in it, see `Child`.
     """
 
-    def __init__(self, folder: Path, *, log: Path, cache_gb: float = 0.5) -> None:
+    def __init__(self, folder: Path, *, log: Path, cache_gb: float = 0.5, inherited: Sequence[int] = ()) -> None:
         self.folder = folder.resolve()
         self.port = 0
         self.child: Child | None = None
         self._log = log.resolve()
+        self._inherited = inherited
         self._cache_gb = cache_gb
 
     @property
@@ -54,7 +57,7 @@ class Mongod:
         await self._predecessor_ended(deadline)
         self.port = remembered(note)
         while True:
-            child = self.child = Child(self._command(program), log=self._log)
+            child = self.child = Child(self._command(program), log=self._log, inherited=self._inherited)
             await child.start()
             try:
                 if await self._listening(child, deadline):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +26,15 @@ class Valkey:
         folder: where data and port are kept; made if missing.
         log: its log file.
         persistent: False keeps nothing, for tests.
+        inherited: file descriptors kept open in it, see `Child`.
     """
 
-    def __init__(self, folder: Path, *, log: Path, persistent: bool = True) -> None:
+    def __init__(self, folder: Path, *, log: Path, persistent: bool = True, inherited: Sequence[int] = ()) -> None:
         self.folder = folder.resolve()
         self.port = 0
         self.child: Child | None = None
         self._log = log.resolve()
+        self._inherited = inherited
         self._persistent = persistent
 
     @property
@@ -47,7 +50,7 @@ class Valkey:
         note = self.folder / "port"
         self.port = remembered(note)
         while True:
-            child = self.child = Child(self._command(program), log=self._log)
+            child = self.child = Child(self._command(program), log=self._log, inherited=self._inherited)
             await child.start()
             try:
                 if await self._answers(child, deadline):

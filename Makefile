@@ -1,0 +1,67 @@
+# Rialto. `make help` lists what there is; `make run` and `make test` need Python 3.11 or newer, git and make, nothing else.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+# The first of these that is new enough makes the virtual environment; `make PYTHON=... install` chooses another.
+PYTHON  = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+            --no-header --no-annotate --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check fmt bench soak lock clean
+
+help:  ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed-dev  ## Make .venv with everything that running, testing and checking need
+
+run: $(VENV)/.installed  ## Run the whole market: MongoDB, Valkey, two web instances, a worker, demo data (ARGS="--instances 3")
+	@exec $(BIN)/rialto dev $(ARGS)
+
+test: $(VENV)/.installed-dev  ## Run the tests on real databases (ARGS="-k auction" chooses)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev  ## Run the linter, the format check, the type checker and the import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.installed-dev  ## Format the code and fix what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.installed-dev  ## Measure durable bids per second against a plain baseline
+	@$(BIN)/python -m loadtest.bench $(ARGS)
+
+soak: $(VENV)/.installed-dev  ## Run the failure tests at full size: instances and databases killed under load
+	@RIALTO_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+lock: $(VENV)/.installed-dev  ## Pin the dependencies of pyproject.toml again (ARGS=--upgrade takes newer versions)
+	@$(PIP) install uv
+	echo 'setuptools>=80' | $(COMPILE) $(ARGS) --extra embedded pyproject.toml - --output-file requirements.lock
+	$(COMPILE) $(ARGS) --extra embedded --extra dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+clean:  ## Remove .venv, caches and the data of `make run` (.rialto)
+	rm -rf $(VENV) .rialto build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made once, and again when the pinned dependencies change.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what Rialto needs into $(VENV) (only the first time) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what Rialto and its tests need into $(VENV) (only the first time) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Rialto needs Python 3.11 or newer; there is none on PATH (found: $$(python3 --version 2>&1))." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
