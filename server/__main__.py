@@ -97,8 +97,9 @@ def _settings(**changes: Any) -> Settings:
     except ValidationError as error:
         problems = [f"  RIALTO_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
         raise Failure("the settings are not valid:\n" + "\n".join(problems), 2) from None
-    except SettingsError as error:  # a list that is not JSON
-        raise Failure(f"the settings are not valid:\n  {error}", 2) from None
+    except SettingsError as error:  # of a list that is not JSON; only the text names the field
+        name = str(error).partition('field "')[2].partition('"')[0]
+        raise Failure(f"the settings are not valid:\n  RIALTO_{name.upper()}: must be JSON", 2) from None
 
 
 def _for_a_process(settings: Settings) -> Settings:

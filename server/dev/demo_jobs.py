@@ -559,15 +559,15 @@ JOBS: Final = (
         "the tram.",
     ),
     Job(
-        "Literature review on peat-free soils",
-        "research",
-        ("biology", "writing", "agriculture"),
-        1300,
-        2200,
+        "Sixty stage lamps to the best offer",
+        "surplus",
+        ("lighting", "theatre", "reuse"),
+        1200,
+        3000,
         "GBP",
-        None,
-        "What is known about yields of vegetables in peat-free substrates since 2010. Forty to sixty papers, a table and a "
-        "summary for growers.",
+        "Glasgow",
+        "Our stage changes to LED and the old profile lamps, serviced every year, have to go as one lot. Rental firms and "
+        "builders of fixtures may inspect them on weekdays; whoever offers most collects them.",
     ),
     Job(
         "Voice of an audio guide in three languages",
@@ -656,14 +656,14 @@ JOBS: Final = (
         "Four minutes, six rehearsals, two of the dancers sit. The market hall knows, the shoppers do not.",
     ),
     Job(
-        "Move a newsletter archive to plain text",
-        "data-science",
-        ("python", "html", "archiving"),
-        500,
-        950,
+        "The kiosk on the quay for one summer",
+        "concessions",
+        ("gastronomy", "events"),
+        8000,
+        14000,
         "EUR",
-        None,
-        "2,300 issues from 2003 to 2024 in eleven generations of HTML. Text, links and dates must survive, tracking pixels "
-        "must not.",
+        "Lisbon",
+        "Eleven square metres, power, water and the best sunset of the city, from May to September. The harbour lets it to "
+        "the best offer that keeps the prices of coffee and water humane.",
     ),
 )
