@@ -1,0 +1,1 @@
+"""The auction: four formats, one state machine (bidding.md). `rules.AUCTION_RULES` is what `server.streams` runs."""
