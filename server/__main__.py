@@ -61,13 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     add("worker", _worker, "run one worker: followers, timers, read models")
     seed = add("seed", _seed, "load the demo data into a running market, once")
     seed.add_argument("--url", help="where it runs (default http://RIALTO_HOST:RIALTO_PORT)")
+    grant = add("grant-admin", _grant_admin, "make an account an admin's, from its next login on")
+    grant.add_argument("email", metavar="EMAIL")
     simulate = add("simulate", _simulate, "let demo users bid at a running market through sockets, for ever")
     simulate.add_argument("--url", action="append", help="an instance; may be given several times")
     add("check-config", _check_config, "print the effective settings with secrets masked; exit 2 if they are invalid")
     add("openapi", _openapi, "print the OpenAPI 3.1 description of the REST interface")
     add("asyncapi", _asyncapi, "print the AsyncAPI 3 description of the sockets and streams")
     verify = add("verify-log", _verify_log, "verify the hash chain of an exported auction log, offline")
-    verify.add_argument("file", type=Path, metavar="FILE", help="JSON Lines from GET /api/v1/auctions/{id}/log; - is stdin")
+    verify.add_argument(
+        "file", type=Path, metavar="FILE", help="JSON Lines from GET /api/v1/auctions/{id}/log; - is stdin"
+    )
     return parser
 
 
@@ -153,13 +157,31 @@ def _worker(options: argparse.Namespace) -> int:
 
 def _seed(options: argparse.Namespace) -> int:
     settings = _settings()
+    from server.auth.admins import grant_admin
     from server.dev.api import ApiProblem
     from server.dev.demo import seed
 
+    async def grant(email: str) -> None:
+        await grant_admin(settings.mongodb_url, settings.mongodb_database, email)
+
+    url = options.url or f"http://{settings.host}:{settings.port}"
     try:
-        return _run(seed(options.url or f"http://{settings.host}:{settings.port}"))
+        return _run(seed(url, grant_admin=grant if settings.mongodb_url else None))
     except ApiProblem as error:
         raise Failure(str(error)) from None
+
+
+def _grant_admin(options: argparse.Namespace) -> int:
+    settings = _settings()
+    if not settings.mongodb_url:
+        raise Failure("RIALTO_MONGODB_URL must be set", 2)
+    from server.auth.admins import grant_admin
+
+    async def grant() -> None:
+        if not await grant_admin(settings.mongodb_url, settings.mongodb_database, options.email):
+            raise Failure(f"{options.email} has no account")
+
+    return _run(grant())
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -209,15 +231,22 @@ def _verify_log(options: argparse.Namespace) -> int:
     from models.rules.log import verify
 
     try:
-        text = sys.stdin.read() if str(options.file) == "-" else options.file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"cannot read {options.file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    report = verify(text.splitlines())
-    if not report.ok:
+        if str(options.file) == "-":
+            report = verify(sys.stdin.buffer)
+        else:
+            with options.file.open("rb") as lines:
+                report = verify(lines)
+    except OSError as error:
+        raise Failure(f"cannot read {options.file}: {error.strerror}") from None
+    if report.broken_seq is not None:
         raise Failure(f"broken at event {report.broken_seq}: {report.reason}")
-    resolution = "" if report.resolution_checked else " (the private fields that the resolution needs are not in it)"
-    checked = "hash chain and resolution verify" if report.resolution_checked else "the hash chain verifies"
-    print(f"{report.events} events: {checked}{resolution}")
+    if not report.ok:
+        raise Failure(str(report.reason))
+    if report.resolution_checked:
+        print(f"{report.events} events: the hash chain and the resolution verify")
+    else:
+        print(f"{report.events} events: the hash chain verifies (the resolution needs an export with private fields)")
+    print(f"head {report.head}")
     return 0
 
 

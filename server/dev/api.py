@@ -15,9 +15,10 @@ _TRIES: Final = 8
 class ApiProblem(Exception):
     """A call was answered with a problem, or not at all."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.details = details or {}
 
 
 class Api:
@@ -35,7 +36,19 @@ class Api:
         self.base = base
         self.token: str | None = None
         self._session = session
-        self._credentials = {"email": email, "password": password} if email else None
+        self._credentials = {"email": email, "password": password} if email else {}
+
+    async def register(self, name: str, role: str) -> None:
+        """Make the account, or log in if it exists. Raises ApiProblem."""
+        try:
+            answer = await self._retried(
+                "POST", "/auth/register", body={**self._credentials, "name": name, "role": role}
+            )
+            self.token = answer["access_token"]
+        except ApiProblem as problem:
+            if problem.code != "EMAIL_TAKEN":
+                raise
+            await self.sign_in()
 
     async def sign_in(self) -> dict[str, Any]:
         """Log in; returns the user. Raises ApiProblem."""
@@ -51,13 +64,17 @@ class Api:
         """`POST /api/v1<path>`, with an Idempotency-Key if given; decoded, None for 204. Raises ApiProblem."""
         return await self._call("POST", path, body=body or {}, key=key)
 
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """`PATCH /api/v1<path>`, decoded. Raises ApiProblem."""
+        return await self._call("PATCH", path, body=body)
+
     async def _call(self, method: str, path: str, **request: Any) -> Any:
         if self._credentials and self.token is None:
             await self.sign_in()
         try:
             return await self._retried(method, path, **request)
         except ApiProblem as problem:
-            if problem.code != "UNAUTHENTICATED" or self._credentials is None:
+            if problem.code != "UNAUTHENTICATED" or not self._credentials:
                 raise
         await self.sign_in()
         return await self._retried(method, path, **request)
@@ -102,7 +119,7 @@ class Api:
         if problem.get("retryable"):
             raise _Later(problem.get("detail", ""), float(after) if after.isdecimal() else None)
         reason = f"{problem.get('detail') or problem.get('title') or status} {problem.get('errors') or ''}".rstrip()
-        raise ApiProblem(str(problem.get("code", status)), f"{method} {path}: {reason}")
+        raise ApiProblem(str(problem.get("code", status)), f"{method} {path}: {reason}", problem.get("details"))
 
 
 class _Later(Exception):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 Stage = Literal[
-    "open", "scheduled", "paused", "cancelled", "unsold", "reserve_not_met", "closed", "awarded", "accepted", "declined"
+    "open", "scheduled", "paused", "cancelled", "no_bids", "reserve_not_met", "awarded", "accepted", "declined"
 ]
-"""Where the demo leaves an auction. Those beyond `cancelled` have ended before the demo is ready."""
+"""Where the demo leaves an auction. Those after `cancelled` have ended before the demo is ready."""
 
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
@@ -32,12 +34,12 @@ class Auction(NamedTuple):
     bids: int = 0
     runs_s: int = 0
     starts_s: int = 0
-    extra: dict[str, Any] = {}
+    extra: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def ended(self) -> bool:
         """Whether its end comes while the demo is loaded."""
-        return self.stage in ("unsold", "reserve_not_met", "closed", "awarded", "accepted", "declined")
+        return self.stage in ("no_bids", "reserve_not_met", "awarded", "accepted", "declined")
 
 
 SOFT_CLOSE: Final = {"window_s": 300, "extension_s": 300}
@@ -62,10 +64,10 @@ AUCTIONS: Final = (
     Auction("Move our cluster to a new data centre", "reverse", "paused", 3, 4 * DAY_S),
     Auction("Dinner for 90 guests in a tram depot", "reverse", "cancelled", 2, 7 * DAY_S),
     Auction("The kiosk on the quay for one summer", "english", "reserve_not_met", 3, extra={"reserve_amount": 13500}),
-    Auction("Repair the clock of a railway station", "reverse", "unsold"),
-    Auction("Clean a four-storey office before reopening", "reverse", "closed", 5),
+    Auction("Repair the clock of a railway station", "reverse", "no_bids"),
+    Auction("Clean a four-storey office before reopening", "reverse", "awarded", 5),
     Auction("Stock-keeping app for a bicycle workshop", "reverse", "accepted", 6),
-    Auction("Charging points for a shared garage", "sealed", "awarded", 5),
+    Auction("Charging points for a shared garage", "sealed", "accepted", 5),
     Auction("Three-minute film about a violin maker", "proposal", "declined", 3),
 )  # fmt: skip
 
@@ -80,4 +82,5 @@ COVER_LETTERS: Final = (
     "both of us are free to stop.",
 )
 
-REASONS: Final = {"cancelled": "The depot's licence for events was withdrawn."}
+CANCELLED_BECAUSE: Final = "The depot's licence for events was withdrawn."
+DECLINED_BECAUSE: Final = "My earlier project runs three weeks longer than planned. I am sorry."

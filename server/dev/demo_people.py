@@ -6,9 +6,22 @@ from typing import Final, Literal, NamedTuple
 
 PASSWORD: Final = "demo-on-the-rialto"  # noqa: S105 - printed for everybody to use
 DOMAIN: Final = "demo.example"
-ADMIN: Final = f"admin@{DOMAIN}"
 
 Role = Literal["client", "freelancer", "both"]
+
+_TRADES: Final = (
+    ("I build web shops and booking systems, and stay reachable after the launch.", ("python", "django", "postgresql")),
+    ("Joiner with a workshop of my own. Old windows are my favourite patients.", ("joinery", "restoration", "oak")),
+    ("Electrician, certified for charging points and three-phase machines.", ("ev-charging", "three-phase")),
+    ("Translator and interpreter, sworn since 2011. I ask before I guess.", ("french", "portuguese", "english")),
+    ("Camera, sound and cutting from one hand, small equipment, quiet shoes.", ("camera", "editing", "sound")),
+    (
+        "I design signs, labels and other things that people have to read in a hurry.",
+        ("typography", "signage", "print"),
+    ),
+    ("Data people call it cleaning. I call it reading carefully.", ("python", "statistics", "deduplication")),
+    ("Heating, drains, bathrooms. I take my shoes off and my rubble with me.", ("heating", "bathroom", "drainage")),
+)
 
 
 class Person(NamedTuple):
@@ -81,6 +94,9 @@ FREELANCERS: Final = tuple(
 
 BOTH: Final = tuple(Person(name, "both") for name in ("Kofi Mensah", "Leila Farsi", "Marta Silva", "Noah Becker"))
 
+ADMIN: Final = Person("Ada Admin", "both")
+"""Not one of the market's people: it looks after them."""
+
 PEOPLE: Final = (*CLIENTS, *FREELANCERS, *BOTH)
 OWNERS: Final = (*CLIENTS, *BOTH)
 BIDDERS: Final = FREELANCERS
@@ -113,3 +129,12 @@ CITIES: Final = {
     "Vienna": City("Vienna, Austria", 48.2082, 16.3738),
     "Zurich": City("Zürich, Switzerland", 47.3769, 8.5417),
 }
+
+
+def profile(freelancer: Person) -> dict[str, object]:
+    """What a freelancer says of itself, as `PATCH /users/me` takes it."""
+    index = FREELANCERS.index(freelancer)
+    about, skills = _TRADES[index % len(_TRADES)]
+    city = list(CITIES.values())[index % len(CITIES)]
+    rate = {"amount": 3500 + 250 * (index * 7 % 19), "currency": "EUR"}
+    return {"about": about, "skills": list(skills), "location": city._asdict(), "hourly_rate": rate}

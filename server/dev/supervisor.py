@@ -13,6 +13,7 @@ from typing import Final
 
 import aiohttp
 
+from server.auth.admins import grant_admin
 from server.dev import ports
 from server.dev.child import Child
 from server.dev.demo import seed
@@ -96,7 +97,12 @@ class Market:
             "RIALTO_TOKEN_SECRET": secret,
         }
         urls = await self._processes()
-        await seed(urls[0], say=lambda text: say(f"  {'demo data':<11}{text}"))
+        database = self._settings.mongodb_database
+        await seed(
+            urls[0],
+            grant_admin=lambda email: grant_admin(mongodb_url, database, email),
+            say=lambda text: say(f"  {'demo data':<11}{text}"),
+        )
         if self._settings.simulate:
             await self._keep("simulator", self._program("simulator", "simulate", *(f"--url={url}" for url in urls)))
             say(f"  {'simulator':<11}demo users bid through sockets (RIALTO_SIMULATE=0 turns it off)")
