@@ -132,12 +132,13 @@ def _run(work: Coroutine[Any, Any, None]) -> int:
 
 
 def _dev(options: argparse.Namespace) -> int:
+    from server.dev.api import ApiProblem
     from server.dev.binaries import DatabaseUnavailable
     from server.dev.supervisor import AlreadyRunning, Unready, supervise
 
     try:
         return _run(supervise(_settings(), instances=options.instances))
-    except (AlreadyRunning, DatabaseUnavailable, Unready) as error:
+    except (AlreadyRunning, ApiProblem, DatabaseUnavailable, Unready) as error:
         raise Failure(str(error)) from None
 
 
