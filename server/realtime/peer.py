@@ -113,15 +113,13 @@ class Peer:
     async def _handle(self, packet: Packet) -> None:
         connection = self._connections.get(packet.namespace)
         if packet.kind is Kind.CONNECT:
-            if connection is None:
-                await self._connect(packet.namespace, packet.data)
-            else:
-                self.session.end(PARSE_ERROR)
+            # The official client sends it twice when `connect()` is called twice: the second replaces the first.
+            self._leave(packet.namespace)
+            await self._connect(packet.namespace, packet.data)
         elif connection is None:
             self.session.end(PARSE_ERROR)
         elif packet.kind is Kind.DISCONNECT:
-            connection.close()
-            del self._connections[packet.namespace]
+            self._leave(packet.namespace)
         elif packet.kind in {Kind.EVENT, Kind.BINARY_EVENT}:
             await self._command(connection, packet)
         # Acks are left: the server asks for none.
@@ -157,11 +155,15 @@ class Peer:
         self._connections[namespace.name] = connection
         # The logout may have passed between the look at the denylist and the registration just made.
         if principal is not None and self._edge.tokens.revoked(principal.session):
-            connection.close()
-            del self._connections[namespace.name]
+            self._leave(namespace.name)
             raise AppError("UNAUTHENTICATED")
         self._stop_waiting()
         self.session.write(frames.connected(namespace.name, connection.sid))
+
+    def _leave(self, name: str) -> None:
+        connection = self._connections.pop(name, None)
+        if connection is not None:
+            connection.close()
 
     def _refuse(self, name: str, code: str) -> None:
         REFUSED.labels(code).inc()

@@ -41,7 +41,6 @@ MALFORMED = {
     "absurdly many attachments": '4599999999999-/market,["add",{}]',
     "text for auth": '40/members,"token"',
     "list for auth": "40/members,[1]",
-    "connecting twice": "40/market,",
     "another's namespace": '42/members,["note",{}]',
     "data with a disconnect": "41/market,{}",
     "connect error from a client": '44/market,{"message":"no"}',

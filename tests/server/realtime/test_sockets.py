@@ -70,6 +70,17 @@ async def test_refused_client_may_try_again_on_the_same_transport(market: Market
     assert "sid" in await wire.connect("/members", {"token": market.token()})
 
 
+async def test_connecting_again_replaces(market: Market) -> None:
+    await market.add("tally:a")
+    wire = await market.member()
+    await wire.command("subscribe", {"stream": "tally:a"})
+    assert "sid" in await wire.connect("/market", {"token": market.token()})
+    assert market.streams.hub.watchers("tally:a") == 0
+    assert (await wire.command("note", {}))["ok"]
+    assert await wire.connect("/market", {"token": "bad"}) == {"message": "UNAUTHENTICATED"}
+    assert market.sockets.close_session("s1") == 0
+
+
 async def test_revoked_session_is_refused(market: Market) -> None:
     market.revoked.sessions.add("s1")
     wire = await market.wire()
