@@ -29,7 +29,7 @@ class Bus(Protocol):
         """End the interest."""
         ...
 
-    def publish(self, stream: str, packed: bytes) -> None:
+    def send(self, stream: str, packed: bytes) -> None:
         """Send to the other instances' watchers, without waiting; dropped while the bus is down."""
         ...
 
@@ -75,7 +75,7 @@ class MemoryBus:
         """See Bus."""
         self._watched.discard(stream)
 
-    def publish(self, stream: str, packed: bytes) -> None:
+    def send(self, stream: str, packed: bytes) -> None:
         """See Bus."""
         if not self._up:
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import structlog
@@ -58,6 +58,7 @@ class RedisLink:
         self._timeout = timeout
         self._up = False
         self._was_up = False
+        self._stopping = False
         self._on_events: OnEvents | None = None
         self._on_up: Callable[[], None] | None = None
         self._controls: dict[bytes, OnMessage] = {}
@@ -77,8 +78,9 @@ class RedisLink:
         self._on_events, self._on_up = on_events, on_up
 
     def on_message(self, channel: str, callback: OnMessage) -> None:
-        """Call back with each message on a plain channel that every instance hears. To be set before `start()`."""
+        """Call back with each message on a plain channel."""
         self._controls[channel.encode()] = callback
+        self._spawn(self._tell("SUBSCRIBE", channel.encode()))
 
     async def start(self) -> None:
         """Connect in the background; returns when connected or after `redis_timeout_ms`, whichever is first."""
@@ -95,19 +97,20 @@ class RedisLink:
 
     async def stop(self) -> None:
         """Close both connections."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self.client.aclose()
 
-    async def send_message(self, channel: str, message: bytes) -> bool:
-        """Publish on a plain channel that every instance hears; False when Redis did not take it."""
-        try:
-            await self.client.publish(channel, message)
-        except _FAULTS:
-            return False
-        return True
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Publish on a plain channel, which every process that listens on it hears.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: Redis did not take it.
+        """
+        await self.client.publish(channel, message)
 
     # -- Bus ----------------------------------------------------------------------------------------------------------
 
@@ -128,12 +131,10 @@ class RedisLink:
     def unwatch(self, stream: str) -> None:
         """See Bus."""
         channel = _STREAM_CHANNEL + stream.encode()
-        if self._watched.pop(channel, None) is not None and self._listening is not None:
-            task = asyncio.create_task(self._tell("SUNSUBSCRIBE", channel))
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
+        if self._watched.pop(channel, None) is not None:
+            self._spawn(self._tell("SUNSUBSCRIBE", channel))
 
-    def publish(self, stream: str, packed: bytes) -> None:
+    def send(self, stream: str, packed: bytes) -> None:
         """See Bus."""
         if len(self._outbox) >= _OUTBOX_LIMIT or not self._up:
             metrics.REDIS_DROPPED.inc()
@@ -144,7 +145,8 @@ class RedisLink:
     # -- sending ------------------------------------------------------------------------------------------------------
 
     async def _send_for_ever(self) -> None:
-        while True:
+        # the client library can swallow a cancellation that meets the end of a pipeline, hence the flag
+        while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
             while self._outbox:
@@ -163,7 +165,7 @@ class RedisLink:
     async def _listen_for_ever(self, connected: asyncio.Event) -> None:
         least, most = _RECONNECT_S
         delay = least
-        while True:
+        while not self._stopping:
             try:
                 await self._listen(connected)
             except _FAULTS as error:
@@ -177,7 +179,7 @@ class RedisLink:
     async def _listen(self, connected: asyncio.Event) -> None:
         connection: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
             self._listening = connection
             await connection.send_command("SUBSCRIBE", _KEEPALIVE_CHANNEL, *self._controls)
             channels = list(self._watched)
@@ -208,6 +210,18 @@ class RedisLink:
         self._outbox.clear()
         for confirmed in self._watched.values():
             confirmed.clear()
+
+    def _spawn(self, change: Coroutine[Any, Any, None]) -> None:
+        if self._listening is None:
+            change.close()
+            return
+        task = asyncio.create_task(change)
+        self._tasks.append(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        if task in self._tasks:
+            self._tasks.remove(task)
 
     async def _tell(self, command: str, channel: bytes) -> None:
         """Change a subscription on the listening connection; while there is none, reconnecting will do it."""

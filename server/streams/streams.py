@@ -171,7 +171,7 @@ class Streams:
         own = [event for event in events if event.source == self._source]
         if not own:
             return
-        self._bus.publish(stream, pack(own))
+        self._bus.send(stream, pack(own))
         on_commit = self._kind(stream).on_commit
         if on_commit is not None:
             self._react(on_commit, stream, own)
