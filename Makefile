@@ -3,9 +3,11 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
-# The first of these that is new enough makes the virtual environment; `make PYTHON=... install` chooses another.
-PYTHON  = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-            $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+# The first that is new enough makes the virtual environment; before 3.14, if there is one, since the wheel of Valkey has no
+# later build. `make PYTHON=... install` chooses another.
+PYTHON  = $(shell for below in 14 99; do for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+            $$python -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, $$below))" 2>/dev/null \
+              && echo $$python && exit; done; done)
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
             --no-header --no-annotate --no-emit-index-url
 
