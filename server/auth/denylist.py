@@ -22,6 +22,9 @@ from server.metrics import AUTH_UNCHECKED
 LONGEST_S: Final = 604_800
 """No entry outlives the longest life that a token may be given."""
 
+_MARGIN_S: Final = 60
+"""A token may still be issued while its session is being revoked."""
+
 _LOG_EVERY_S: Final = 10.0
 _PRUNE_EVERY_S: Final = 60.0
 
@@ -54,7 +57,7 @@ class Denylist:
     def __init__(self, link: RedisSource, clock: Clock, lifetime_s: int) -> None:
         self._link = link
         self._clock = clock
-        self.lifetime_s = min(lifetime_s, LONGEST_S)
+        self.lifetime_s = min(lifetime_s + _MARGIN_S, LONGEST_S)
         self._known: dict[str, int] = {}
         self._pruned = time.monotonic()
         self._logged = -_LOG_EVERY_S

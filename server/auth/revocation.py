@@ -40,12 +40,12 @@ class ControlLink(Protocol):
         """Whether Redis answered when last asked."""
         ...
 
-    async def publish(self, channel: str, message: bytes, /) -> Any:
-        """Send to all processes that listen on a plain channel."""
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Publish on a plain channel; raises RedisError or OSError when Redis did not take it."""
         ...
 
-    def on_message(self, channel: str, callback: Callable[[bytes], None], /) -> Any:
-        """Call back for each message on a plain channel."""
+    def on_message(self, channel: str, callback: Callable[[bytes], None]) -> None:
+        """Call back with each message on a plain channel."""
         ...
 
 
@@ -81,7 +81,6 @@ class Revocations:
         self._poll_degraded_s = poll_degraded_s
         self._seen_ms = 0
         self._task: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Listen, learn what is revoked already, and keep looking in the background until `stop()`."""
@@ -104,8 +103,8 @@ class Revocations:
             await self._denylist.deny(session)
             try:
                 await self._link.publish(CHANNEL, orjson.dumps({"revoke_session": session}))
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("revocations.publish_failed", error=str(error))
+            except (RedisError, OSError, TimeoutError) as error:  # other instances learn of it from MongoDB
+                log.warning("revocations.not_published", error=str(error))
 
     def _received(self, message: bytes) -> None:
         try:
@@ -119,11 +118,7 @@ class Revocations:
         if not self._denylist.remember(session):
             return
         AUTH_REVOCATIONS.labels(source).inc()
-        outcome = self._close_session(session)
-        if asyncio.iscoroutine(outcome):
-            task = asyncio.ensure_future(outcome)
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        self._close_session(session)
 
     async def _poll(self) -> None:
         last_down_ms = 0

@@ -50,6 +50,17 @@ def printable(text: str) -> str:
     return text
 
 
+def one_line(text: str) -> str:
+    """The text itself, if it has no control characters and no line breaks.
+
+    Raises:
+        ValueError: it has.
+    """
+    if _CONTROL.search(text) or not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    return text
+
+
 def parse_moment(value: object) -> int:
     """Milliseconds since the epoch for an RFC 3339 time with a zone, between 1970 and 9999.
 
@@ -100,6 +111,15 @@ Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_-]+
 
 Amount = Annotated[int, Field(ge=0, le=MOST_MINOR_UNITS)]
 """Money in minor units; the currency is beside it."""
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def absent(**limits: Any) -> Any:
+    """The default of a field that may be left out but not be null; whether it was sent is in `model_fields_set`."""
+    return Field(default=None, json_schema_extra=_drop_default, **limits)
 
 
 def split_list(value: Any) -> Any:

@@ -27,8 +27,8 @@ def is_outage(error: BaseException) -> bool:
         return True
     if isinstance(error, InvalidOperation):
         return "after close" in str(error)  # the process is shutting down
-    if isinstance(error, OperationFailure):
-        return error.code in _PASSING
+    if isinstance(error, OperationFailure) and error.code in _PASSING:
+        return True
     if isinstance(error, PyMongoError):
         return error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError")
     if isinstance(error, RedisError):
