@@ -1,0 +1,224 @@
+"""The composition root: the only module that knows all parts, and the only one that imports the market."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from beanie import init_beanie
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.errors import PyMongoError
+
+import handlers
+from models.event import EventDocument, FollowerDocument, SnapshotDocument
+from models.idempotency import IdempotencyRecord
+from models.session import Session
+from server.auth.denylist import Denylist
+from server.auth.revocation import Revocations
+from server.auth.tokens import Tokens
+from server.clock import Clock, new_id
+from server.context import Context
+from server.logs import configure_logs
+from server.realtime import Sockets
+from server.settings import Settings
+from server.streams import metrics
+from server.streams.followers import Followers
+from server.streams.mongo import MongoEventStore
+from server.streams.redis_link import RedisLink
+from server.streams.streams import Streams
+from server.web.app import build_web, release, runner_options
+from server.web.asyncapi import asyncapi_routes
+from server.web.asyncapi import describe as describe_sockets
+from server.web.openapi import describe as describe_routes
+from server.web.router import Router
+from server.web.streams import StreamRoutes
+
+log = structlog.get_logger(__name__)
+
+_ENGINE_DOCUMENTS: Final = (EventDocument, SnapshotDocument, FollowerDocument, IdempotencyRecord)
+_CONNECT_PAUSE_S: Final = 0.5
+_RESTART_PAUSE_S: Final = 2.0
+
+
+def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
+    """Build every part and let each feature register; nothing is connected or started yet."""
+    instance = settings.instance or f"i-{new_id()[:10]}"
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        settings.mongodb_url or None,
+        minPoolSize=settings.mongodb_pool_min,
+        maxPoolSize=settings.mongodb_pool_max,
+        serverSelectionTimeoutMS=settings.mongodb_connect_timeout_ms,
+        connectTimeoutMS=settings.mongodb_connect_timeout_ms,
+        socketTimeoutMS=settings.mongodb_socket_timeout_ms,
+        appname=f"rialto {instance}"[:128],
+        tz_aware=True,
+    )
+    db = client.get_database(settings.mongodb_database, write_concern=WriteConcern(w="majority", j=True))
+    clock = Clock(_primary_time(client))
+    redis = RedisLink(settings.redis_url or "redis://127.0.0.1:6379", timeout_ms=settings.redis_timeout_ms)
+    streams = Streams(MongoEventStore(db), redis, clock, settings, instance)
+    denylist = Denylist(redis, clock, settings.access_token_s)
+    tokens = Tokens(settings.token_secret.get_secret_value(), clock, settings.access_token_s, denylist)
+    sockets = Sockets(settings, clock, streams, streams.hub, tokens)
+    sessions = db[Session.Settings.name]
+    context = Context(
+        settings=settings,
+        instance=instance,
+        clock=clock,
+        client=client,
+        db=db,
+        redis=redis,
+        streams=streams,
+        followers=Followers(db, clock, instance),
+        tokens=tokens,
+        revocations=Revocations(sessions, redis, clock, denylist, sockets.close_session),
+        router=Router(),
+        sockets=sockets,
+        documents=list(_ENGINE_DOCUMENTS),
+    )
+    stream_routes = StreamRoutes(streams, sockets.sessions, tokens, clock)
+    stream_routes.register(context.router)
+    for feature in handlers.FEATURES:
+        importlib.import_module(feature).setup(context)
+    return context, stream_routes
+
+
+def _primary_time(client: AsyncMongoClient[dict[str, Any]]) -> Callable[[], Any]:
+    async def read() -> float:
+        answer = await client.admin.command("hello")
+        return float(answer["localTime"].timestamp() * 1000)
+
+    return read
+
+
+@asynccontextmanager
+async def running(context: Context) -> AsyncIterator[None]:
+    """The parts that every role needs, started; stopped again at the end."""
+    await _prepare_database(context)
+    await context.clock.start()
+    await context.redis.start()
+    await context.revocations.start()
+    await context.streams.start()
+    metrics.CLOCK_ERROR.set_function(lambda: context.clock.error_bound_ms / 1000)
+    try:
+        yield
+    finally:
+        await context.streams.stop()
+        await context.revocations.stop()
+        await context.redis.stop()
+        await context.clock.stop()
+        await context.client.close()
+
+
+async def _prepare_database(context: Context) -> None:
+    """Wait for MongoDB, however long it takes, and make the indexes."""
+    while True:
+        try:
+            await init_beanie(database=context.db, document_models=context.documents)
+        except PyMongoError as error:
+            log.warning("mongodb.waiting", error=str(error))
+            await asyncio.sleep(_CONNECT_PAUSE_S)
+        else:
+            return
+
+
+def build_app(context: Context, stream_routes: StreamRoutes) -> web.Application:
+    """The aiohttp application of a web instance."""
+    app = build_web(context)
+    app.add_routes(asyncapi_routes(context.sockets, release()))
+    context.sockets.attach(app)
+
+    async def hang_up(_app: web.Application) -> None:
+        stream_routes.stop()
+        await context.sockets.stop()
+
+    app.on_shutdown.append(hang_up)
+    return app
+
+
+async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None] | None = None) -> None:
+    """Run one web instance until SIGTERM or SIGINT. `ready` is called with its URL once it accepts connections."""
+    configure_logs(settings)
+    context, stream_routes = compose(settings)
+    stopping = _signalled()
+    async with running(context):
+        runner = web.AppRunner(build_app(context, stream_routes), **runner_options(settings))
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host, port, backlog=1024)
+            await site.start()
+            bound = runner.addresses[0][1]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+            log.info("serving", url=url, instance=context.instance)
+            if ready is not None:
+                ready(url)
+            await stopping.wait()
+            log.info("stopping", instance=context.instance)
+        finally:
+            await runner.cleanup()
+
+
+async def work(settings: Settings) -> None:
+    """Run one worker, all followers and background tasks, until SIGTERM or SIGINT."""
+    configure_logs(settings)
+    context, _ = compose(settings)
+    stopping = _signalled()
+    async with running(context):
+        await context.followers.start()
+        tasks = [asyncio.create_task(_keep_running(context, name), name=name) for name in context.tasks]
+        log.info("working", instance=context.instance, tasks=list(context.tasks))
+        await stopping.wait()
+        log.info("stopping", instance=context.instance)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await context.followers.stop()
+
+
+async def _keep_running(context: Context, name: str) -> None:
+    """A background task that fails is logged and begun again."""
+    while True:
+        try:
+            await context.tasks[name](context)
+        except Exception:
+            log.exception("task.failed", task=name)
+        await asyncio.sleep(_RESTART_PAUSE_S)
+
+
+def _signalled() -> asyncio.Event:
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+def describe_openapi(settings: Settings) -> dict[str, Any]:
+    """The OpenAPI 3.1 document, without starting anything."""
+    return _described(settings, lambda context: describe_routes(context.router, release()))
+
+
+def describe_asyncapi(settings: Settings) -> dict[str, Any]:
+    """The AsyncAPI 3 document, without starting anything."""
+    return _described(settings, lambda context: describe_sockets(context.sockets, release()))
+
+
+def _described(settings: Settings, describe: Callable[[Context], dict[str, Any]]) -> dict[str, Any]:
+    if not settings.token_secret.get_secret_value():
+        settings = settings.model_copy(update={"token_secret": type(settings.token_secret)("0" * 32)})
+
+    async def compose_and_describe() -> dict[str, Any]:
+        context, _ = compose(settings)
+        try:
+            return describe(context)
+        finally:
+            await context.client.close()
+            await context.redis.stop()
+
+    return asyncio.run(compose_and_describe())
