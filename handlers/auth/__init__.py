@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from handlers.auth.rest import add_routes
 from handlers.auth.service import Accounts
 from handlers.auth.sessions import Sessions
+from handlers.auth.tasks import run as send_mail
 from models.mail import Mail
 from models.session import Session
 from models.user import User
@@ -35,3 +36,4 @@ def setup(context: Context) -> None:
     )
     context.documents.extend([User, Session, Mail])
     add_routes(context.router, accounts)
+    context.tasks["auth.mail"] = send_mail

@@ -246,19 +246,6 @@ class Accounts:
         return user
 
 
-async def grant_admin(email: str) -> str:
-    """Make the account with this address an administrator's; its id. Tokens say so from their next refresh on.
-
-    Raises:
-        AppError: NOT_FOUND.
-    """
-    user = await User.find_one({"email": email.strip().lower()})
-    if user is None:
-        raise AppError("NOT_FOUND", "No account has this e-mail address")
-    await User.get_pymongo_collection().update_one({"_id": user.id}, {"$set": {"admin": True}})
-    return user.id
-
-
 def _refuse_guessable(password: str, email: str, field: str) -> None:
     if password.strip().lower() in {email, email.partition("@")[0]} or len(set(password)) < 3:
         raise AppError("VALIDATION_FAILED", errors=[{"loc": ["body", field], "msg": "is too easy to guess"}])

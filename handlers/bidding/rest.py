@@ -1,0 +1,208 @@
+"""Auctions over HTTP: parse, authorise, call the service, render."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from handlers.bidding.schemas import (
+    AuctionView,
+    AwardBody,
+    BidBody,
+    CounterBody,
+    DeclineBody,
+    Done,
+    NoBody,
+    PlacedRest,
+    ReconfirmBody,
+    ReopenBody,
+    RetractBody,
+)
+from handlers.bidding.service import Auctions
+from server.errors import AppError
+from server.streams.active import Answer
+from server.web.router import Call, Router
+
+_TAGS: Final = ("auctions",)
+_BASE: Final = ("AUCTION_NOT_FOUND", "UNAVAILABLE")
+BID_ERRORS: Final = (
+    *_BASE,
+    "FORBIDDEN",
+    "NOT_INVITED",
+    "SELF_BID",
+    "AUCTION_NOT_OPEN",
+    "AUCTION_CLOSED",
+    "AUCTION_PAUSED",
+    "AMOUNT_INVALID",
+    "CURRENCY_MISMATCH",
+    "BEYOND_START",
+    "BID_TOO_WEAK",
+    "ALREADY_LEADING",
+    "LIMIT_NOT_IMPROVED",
+    "CONFIRM_REQUIRED",
+    "STALE_STATE",
+    "IDEMPOTENCY_MISMATCH",
+)
+RETRACT_ERRORS: Final = (
+    *_BASE,
+    "RETRACT_NOT_ALLOWED",
+    "AUCTION_NOT_OPEN",
+    "AUCTION_CLOSED",
+    "AUCTION_PAUSED",
+    "IDEMPOTENCY_MISMATCH",
+)
+_COMMANDS: Final[tuple[tuple[str, type[BaseModel], str, tuple[str, ...], bool], ...]] = (
+    ("award", AwardBody, "Choose a bidder", ("FORBIDDEN", "AWARD_CONFLICT", "AUCTION_CLOSED"), False),
+    ("accept", NoBody, "Accept an award", ("FORBIDDEN", "AWARD_CONFLICT"), False),
+    ("decline", DeclineBody, "Decline an award", ("FORBIDDEN", "AWARD_CONFLICT"), False),
+    ("reopen", ReopenBody, "Let a closed auction run again", ("FORBIDDEN", "AWARD_CONFLICT", "AUCTION_CLOSED"), False),
+    (
+        "reconfirm",
+        ReconfirmBody,
+        "Have one's suspended bids count again",
+        ("FORBIDDEN", "STALE_STATE", "AUCTION_NOT_OPEN", "AUCTION_CLOSED", "AUCTION_PAUSED"),
+        False,
+    ),
+    (
+        "counter",
+        CounterBody,
+        "Make a counter-offer on a proposal",
+        ("FORBIDDEN", "AMOUNT_INVALID", "AUCTION_NOT_OPEN", "AUCTION_CLOSED", "AUCTION_PAUSED"),
+        False,
+    ),
+    ("pause", NoBody, "Refuse bids until resumed", ("AUCTION_NOT_OPEN", "AUCTION_CLOSED"), True),
+    ("resume", NoBody, "Take bids again; the end moves by the pause", ("AUCTION_CLOSED",), True),
+)
+
+
+def add_routes(router: Router, auctions: Auctions) -> None:
+    """Add the routes of auctions."""
+    rest = _Rest(auctions)
+    router.add(
+        "GET",
+        "/auctions/{id}",
+        rest.view,
+        summary="An auction",
+        tags=_TAGS,
+        answer=AuctionView,
+        auth="optional",
+        errors=_BASE,
+    )
+    router.add(
+        "POST",
+        "/auctions/{id}/bids",
+        rest.bid,
+        summary="Place a bid",
+        tags=_TAGS,
+        body=BidBody,
+        answer=PlacedRest,
+        status=201,
+        errors=BID_ERRORS,
+        needs_key=True,
+    )
+    router.add(
+        "POST",
+        "/auctions/{id}/bids/{seq}/retract",
+        rest.retract,
+        summary="Take a bid back",
+        tags=_TAGS,
+        body=RetractBody,
+        answer=Done,
+        errors=RETRACT_ERRORS,
+        own_key=True,
+    )
+    for name, body, summary, errors, admin in _COMMANDS:
+        router.add(
+            "POST",
+            f"/auctions/{{id}}/{name}",
+            rest.commanding(name),
+            summary=summary,
+            tags=_TAGS,
+            body=body,
+            answer=Done,
+            errors=(*_BASE, *errors, "IDEMPOTENCY_MISMATCH"),
+            own_key=True,
+            admin=admin,
+        )
+    router.add(
+        "GET",
+        "/auctions/{id}/log",
+        rest.log,
+        summary="The public log, verifiable",
+        description="JSON Lines: one event a line, each linked to the one before by `hash`. `rialto verify-log` checks it.",
+        tags=_TAGS,
+        auth="optional",
+        errors=_BASE,
+    )
+    router.add(
+        "GET",
+        "/auctions/{id}/export",
+        rest.export,
+        summary="The auditor's export, with salts and private fields",
+        tags=_TAGS,
+        admin=True,
+        errors=_BASE,
+    )
+
+
+class _Rest:
+    def __init__(self, auctions: Auctions) -> None:
+        self._auctions = auctions
+
+    async def view(self, call: Call) -> object:
+        return await self._auctions.view(call.principal, call.path["id"])
+
+    async def bid(self, call: Call) -> object:
+        body: BidBody = call.body
+        assert call.key is not None  # the route needs one
+        return _done(await self._auctions.bid(call.user, call.path["id"], bid_payload(body), call.key))
+
+    async def retract(self, call: Call) -> object:
+        seq = _seq(call.path["seq"])
+        payload = {"seq": seq, "reason": call.body.reason}
+        return _done(await self._auctions.retract(call.user, call.path["id"], payload, call.key))
+
+    def commanding(self, name: str) -> Any:
+        """The handler of one of `_COMMANDS`."""
+
+        async def handle(call: Call) -> object:
+            # times are held as ms in the model, which is what the rules take
+            payload = {field: getattr(call.body, field) for field in type(call.body).model_fields}
+            return _done(await self._auctions.command(call.user, call.path["id"], name, payload, call.key))
+
+        return handle
+
+    async def log(self, call: Call) -> object:
+        return await _json_lines(call, await self._auctions.log(call.principal, call.path["id"]))
+
+    async def export(self, call: Call) -> object:
+        return await _json_lines(call, await self._auctions.export(call.path["id"]))
+
+
+def bid_payload(body: BidBody) -> dict[str, Any]:
+    """What the rules see of a bid: only what was said, so that a retry may spell out defaults or leave them."""
+    return {field: value for field, value in body.model_dump(exclude={"auction", "key"}).items() if value is not None}
+
+
+def _done(answer: Answer) -> dict[str, Any]:
+    return {"ok": True, **answer.fields, **({"replayed": True} if answer.replayed else {})}
+
+
+def _seq(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise AppError("NOT_FOUND", "No such bid")
+    return int(text)
+
+
+async def _json_lines(call: Call, lines: AsyncIterator[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
+    first = await anext(lines, b"")  # failures before the first byte are still a problem+json
+    await response.prepare(call.request)
+    await response.write(first)
+    async for some in lines:
+        await response.write(some)
+    await response.write_eof()
+    return response

@@ -1,0 +1,168 @@
+"""Bidding: commands in, views out, events emitted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from server.web.fields import Answer, Body, Id, Moment, Printable, Timestamp
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+"""Made by the client, the same for every try of one command."""
+
+Seq = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Letter = Annotated[Printable, StringConstraints(max_length=10_000)]
+Note = Annotated[Printable, StringConstraints(max_length=2_000)]
+Pseudonym = Annotated[Printable, StringConstraints(min_length=1, max_length=64)]
+
+
+class _Strict(Body):
+    """Money is at stake: a misspelt field is refused, not ignored."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class BidBody(_Strict):
+    """A bid of one's own choice, or a limit up to which the server bids."""
+
+    amount: int = Field(description="minor units of the auction's currency; the limit of an `auto` bid")
+    kind: Literal["exact", "auto"] = "exact"
+    if_seq: int | None = Field(None, description="refuse with STALE_STATE unless the auction is at this seq")
+    confirm: bool = Field(False, description="yes, the amount is meant, although it jumps far")
+    currency: str | None = Field(None, description="checked if given", max_length=3)
+    delivery_days: int | None = Field(None, description="proposals: how long the work takes")
+    cover_letter: Letter | None = Field(None, description="proposals: why you")
+
+
+class SocketBid(BidBody):
+    """`bid` on a socket."""
+
+    auction: Id
+    key: Key
+
+
+class RetractBody(_Strict):
+    """Why a bid is taken back."""
+
+    reason: str | None = Field(
+        None, description="`typo` or `scope_changed`; optional for hidden formats", max_length=40
+    )
+
+
+class SocketRetract(RetractBody):
+    """`retract` on a socket. `seq` is the bid's, in hidden formats its ordinal."""
+
+    auction: Id
+    seq: Seq
+    key: Key
+
+
+class AwardBody(_Strict):
+    """Whom to choose; the best who has not declined when left out."""
+
+    bidder: Pseudonym | None = Field(None, description="pseudonym or user id")
+
+
+class DeclineBody(_Strict):
+    """Why the award is not taken."""
+
+    reason: Note | None = None
+
+
+class ReopenBody(_Strict):
+    """Until when the auction runs again."""
+
+    end_at: Moment
+    hard_end_at: Moment | None = None
+
+
+class ReconfirmBody(_Strict):
+    """The revision of the job that one agrees to; the newest when left out."""
+
+    revision: Seq | None = None
+
+
+class CounterBody(_Strict):
+    """A counter-offer on a proposal; the client names the bidder."""
+
+    amount: int
+    bidder: Pseudonym | None = None
+    delivery_days: int | None = None
+    message: Note | None = None
+
+
+class NoBody(_Strict):
+    """Nothing to say."""
+
+
+class Placed(Answer):
+    """A bid that counts."""
+
+    seq: int = Field(description="of the bid's event; in hidden formats one's own ordinal")
+    price: int | None
+    leading: bool | None
+    end_at: Timestamp
+    replayed: bool | None = Field(None, description="true when the same key was answered before")
+
+
+class PlacedRest(Placed):
+    """The socket's ack over HTTP."""
+
+    ok: Literal[True] = True
+
+
+class Done(Answer):
+    """What an accepted command came to: at least `seq` of its event."""
+
+    model_config = ConfigDict(extra="allow", serialize_by_alias=True)
+
+    ok: Literal[True] = True
+    seq: int | None = None
+    replayed: bool | None = None
+
+
+class Retracted(Answer):
+    """A bid taken back."""
+
+    seq: int
+    replayed: bool | None = None
+
+
+class AuctionView(Answer):
+    """An auction as the caller may see it."""
+
+    model_config = ConfigDict(extra="allow", serialize_by_alias=True)
+
+    id: str
+    job: str
+    format: Literal["reverse", "english", "sealed", "proposal"]
+    status: Literal["scheduled", "open", "paused", "closed", "awarded", "accepted", "cancelled"]
+    direction: Literal["forward", "reverse"]
+    currency: str
+    seq: int
+    price: int | None
+    leader: str | None = Field(description="pseudonym")
+    start_at: Timestamp
+    end_at: Timestamp
+    bid_count: int | None = Field(description="null while it is secret")
+    min_next: int | None = Field(description="the weakest amount that a challenger may bid now")
+    reserve_met: bool | None
+    terms: dict[str, Any]
+    mine: dict[str, Any] | None = Field(None, description="the caller's own bids, limit, rank and whether it leads")
+    owner: dict[str, Any] | None = Field(None, description="for the client: who the bidders are, offers, the reserve")
+
+
+class WatchersEvent(Answer):
+    """How many watch a stream now, on all instances together."""
+
+    stream: str
+    count: int
+
+
+class EventsEvent(Answer):
+    """New events of a subscribed stream, in order."""
+
+    stream: str
+    events: list[dict[str, Any]]
+    seq: int = Field(description="of the last of them")

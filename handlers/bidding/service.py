@@ -1,0 +1,178 @@
+"""Use cases of bidding. Every rule is in `models.rules.auction`; this carries commands to the right stream and back."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from handlers.bidding.projection import Projection
+from handlers.bidding.views import auction_view, may_see
+from models.rules.auction.naming import public_stream, truth_stream
+from models.rules.auction.state import State
+from models.rules.auction.view import own_view, owner_view
+from models.rules.stream import Command
+from models.user import User
+from server.auth.principal import Principal
+from server.clock import Clock, new_salt
+from server.errors import AppError
+from server.streams.active import Answer
+from server.streams.event import StoredEvent
+from server.streams.streams import Streams
+
+_PLACES_KEPT: Final = 50_000
+_PAGE: Final = 1_000
+
+
+class Auctions:
+    """Auctions, as their clients, bidders and onlookers use them."""
+
+    def __init__(self, streams: Streams, clock: Clock, projection: Projection) -> None:
+        self._streams = streams
+        self._clock = clock
+        self._projection = projection
+        self._truths: OrderedDict[str, str] = OrderedDict()
+
+    async def bid(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str) -> Answer:
+        """Place a bid. `payload` as for `models.rules.auction.bids.decide_bid`.
+
+        Raises:
+            AppError: FORBIDDEN for whoever is no freelancer, AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
+        """
+        if not bidder.may_bid:
+            raise AppError("FORBIDDEN", "Only freelancers bid")
+        return await self._command(bidder, auction, "bid", payload, key)
+
+    async def retract(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str | None) -> Answer:
+        """Take back one's own bid: `{seq, reason}`.
+
+        Raises:
+            AppError: RETRACT_NOT_ALLOWED and others of bidding.md.
+        """
+        return await self._command(bidder, auction, "retract", payload, key)
+
+    async def command(
+        self, actor: Principal, auction: str, name: str, payload: Mapping[str, Any], key: str | None
+    ) -> Answer:
+        """Everything else that is done to an auction: `award accept decline reopen reconfirm counter pause resume`.
+
+        Raises:
+            AppError: FORBIDDEN, AWARD_CONFLICT and others of bidding.md.
+        """
+        return await self._command(actor, auction, name, payload, key)
+
+    async def view(self, viewer: Principal | None, auction: str) -> dict[str, Any]:
+        """The auction as the viewer may see it, `mine` and `owner` included where they apply.
+
+        Raises:
+            AppError: AUCTION_NOT_FOUND, also for who may not know of it.
+        """
+        truth = await self._truth(auction)
+        head = await self._streams.current(truth)
+        state: State = head.state
+        if not may_see(state, viewer):
+            raise AppError("AUCTION_NOT_FOUND")
+        return await self._render(viewer, auction, state)
+
+    async def authorise(self, viewer: Principal | None, stream: str) -> None:
+        """Whether the viewer may read the public stream of an auction.
+
+        Raises:
+            AppError: NOT_FOUND, also for who may not know of it.
+        """
+        try:
+            truth = await self._truth(stream.partition(":")[2])
+        except AppError as error:
+            raise AppError("NOT_FOUND", "No such stream") if error.code == "AUCTION_NOT_FOUND" else error from None
+        if not may_see((await self._streams.current(truth)).state, viewer):
+            raise AppError("NOT_FOUND", "No such stream")
+
+    async def stream_view(self, viewer: Principal | None, stream: str, state: State) -> dict[str, Any]:
+        """The `state` of `subscribe`: the public state at that very seq, with the viewer's own part as it is now."""
+        auction = stream.partition(":")[2]
+        shown = auction_view(auction, state, self._clock.now())
+        if viewer is not None:
+            truth = (await self._streams.current(await self._truth(auction))).state
+            await self._add_private(shown, viewer, truth)
+        return shown
+
+    async def log(self, viewer: Principal | None, auction: str) -> AsyncIterator[bytes]:
+        """The public log, one event as JSON per item, hash-chained.
+
+        Raises:
+            AppError: AUCTION_NOT_FOUND before the first item.
+        """
+        await self.view(viewer, auction)
+        return self._pages(public_stream(auction), _public_line)
+
+    async def export(self, auction: str) -> AsyncIterator[bytes]:
+        """The auditor's export of the stream of truth: each line has the public event and `private` beside its fields.
+
+        Raises:
+            AppError: AUCTION_NOT_FOUND before the first item.
+        """
+        return self._pages(await self._truth(auction), _audit_line)
+
+    async def _pages(self, stream: str, line: Any) -> AsyncIterator[bytes]:
+        after = 0
+        while events := await self._streams.read(stream, after, _PAGE):
+            yield b"".join([line(event) for event in events])
+            after = events[-1].seq
+
+    async def _command(
+        self, actor: Principal, auction: str, name: str, payload: Mapping[str, Any], key: str | None
+    ) -> Answer:
+        truth = await self._truth(auction)
+        context: dict[str, Any] = {"salt": new_salt()}
+        if actor.admin:
+            context["admin"] = True
+        given = {field: value for field, value in payload.items() if value is not None}
+        answer = await self._streams.append(truth, Command(name, actor.id, given, key, context))
+        await self._projection.follow(truth)
+        return answer
+
+    async def _truth(self, auction: str) -> str:
+        """The stream that takes the auction's commands; which one it is never changes."""
+        if (known := self._truths.get(auction)) is not None:
+            return known
+        for format_ in ("reverse", "sealed"):
+            stream = truth_stream(auction, format_)
+            head = await self._streams.current(stream)
+            if head.seq > 0:
+                truth = truth_stream(auction, head.state.terms.format)
+                self._truths[auction] = truth
+                if len(self._truths) > _PLACES_KEPT:
+                    self._truths.popitem(last=False)
+                return truth
+        raise AppError("AUCTION_NOT_FOUND")
+
+    async def _render(self, viewer: Principal | None, auction: str, state: State) -> dict[str, Any]:
+        shown = auction_view(auction, state, self._clock.now())
+        if viewer is not None:
+            await self._add_private(shown, viewer, state)
+        return shown
+
+    async def _add_private(self, shown: dict[str, Any], viewer: Principal, truth: State) -> None:
+        """What is only the viewer's. Reads the state before its first await."""
+        if viewer.id in truth.numbers:
+            shown["mine"] = own_view(truth, viewer.id)
+        if viewer.id == truth.owner or viewer.admin:
+            owner = shown["owner"] = owner_view(truth)
+            owner["bidders"] = await _named(owner["bidders"])
+
+
+async def _named(bidders: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
+    """User ids by pseudonym -> `{id, name}` by pseudonym."""
+    found = User.get_pymongo_collection().find({"_id": {"$in": list(bidders.values())}}, {"name": 1})
+    names = {user["_id"]: user.get("name") async for user in found}
+    return {pseudonym: {"id": user, "name": names.get(user)} for pseudonym, user in bidders.items()}
+
+
+def _public_line(event: StoredEvent) -> bytes:
+    return event.wire + b"\n"
+
+
+def _audit_line(event: StoredEvent) -> bytes:
+    return event.wire[:-1] + b',"private":' + orjson.dumps(event.private) + b"}\n"
