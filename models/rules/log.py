@@ -111,7 +111,7 @@ class _Verification:
         if event.seq == 1:
             self._has_private = private is not None
             # a projection's private fields only name its source
-            if private is not None and "owner" in private:
+            if private is not None and "source" not in private:
                 self._audit = Audit()
                 self.audited = True
         elif (private is not None) != self._has_private:
@@ -122,8 +122,8 @@ class _Verification:
             reason = self._public_audit.check(event)
             if reason is None and self._audit is not None:
                 reason = self._audit.check(event)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, AssertionError) as error:
-            raise _Broken(f"it has not the fields of a {event.type}: {type(error).__name__} {error}") from None
+        except (LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError) as error:
+            raise _Broken(f"its fields are not those of {event.type}: {type(error).__name__} {error}") from None
         if reason is not None:
             raise _Broken(reason)
 
@@ -156,6 +156,10 @@ def _parse(line: str | bytes) -> dict[str, Any]:
         raise _Broken(f"the line is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise _Broken("the line is not an object")
+    try:
+        canonical_json(found)
+    except UnicodeEncodeError:  # an escaped lone surrogate
+        raise _Broken("text is not valid Unicode") from None
     return found
 
 
@@ -163,11 +167,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise _Broken("a key appears twice")
-    try:
-        "".join(found).encode()
-        "".join(value for value in found.values() if isinstance(value, str)).encode()
-    except UnicodeEncodeError:
-        raise _Broken("text is not valid Unicode") from None
     return found
 
 
