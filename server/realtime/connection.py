@@ -11,6 +11,7 @@ import orjson
 from server.auth.principal import Principal
 from server.errors import AppError
 from server.realtime import frames
+from server.realtime.frames import Frame
 from server.realtime.metrics import ACTIVE_CONNECTIONS, DELIVERIES
 from server.realtime.namespace import Namespace
 from server.streams.event import Batch
@@ -65,6 +66,11 @@ class Connection:
         """Send an event with one argument to this client. Never blocks."""
         if not self.closed:
             self._session.write(frames.event(self.namespace.name, event, orjson.dumps(payload)))
+
+    def write(self, frame: Frame) -> None:
+        """Send a packet of this namespace that is encoded already. Never blocks."""
+        if not self.closed:
+            self._session.write(frame)
 
     def deliver(self, batch: Batch) -> None:
         """Send a batch of a stream as `events`; encoded once per batch and namespace, whoever comes first."""

@@ -80,17 +80,19 @@ class Namespace:
     Args:
         name: with its leading slash, such as `/bidding`.
         anonymous: whether a client without a token may connect. A bad token is refused all the same.
+        watchers: whether clients are told how many watch the streams that they watch here.
         description: for the AsyncAPI document.
 
     Raises:
         ValueError: not a name.
     """
 
-    def __init__(self, name: str, *, anonymous: bool = False, description: str = "") -> None:
+    def __init__(self, name: str, *, anonymous: bool = False, watchers: bool = False, description: str = "") -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a namespace")
         self.name = name
         self.anonymous = anonymous
+        self.watchers = watchers
         self.description = description
         self._commands: dict[str, SocketCommand] = {}
         self._events: dict[str, SocketEvent] = {}

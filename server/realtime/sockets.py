@@ -15,6 +15,7 @@ from server.realtime.peer import CONNECT_TIMEOUT_S, Edge, Peer
 from server.realtime.session import Session
 from server.realtime.sessions import LiveSessions
 from server.realtime.subscriptions import Subscriptions
+from server.realtime.watchers import INTERVAL_S, RedisSource, Watchers
 from server.settings import Settings
 from server.streams.hub import Hub
 from server.streams.streams import Streams
@@ -33,8 +34,10 @@ class Sockets:
     Args:
         streams, hub: what clients subscribe to.
         tokens: who may connect.
+        redis: where instances tell each other how many watch a stream; without it each counts its own.
         outbound_limit: bytes waiting for a client beyond which it is cut off.
         connect_timeout_s: until when a transport must have entered a namespace.
+        watchers_interval_s: between two events `watchers` of a stream.
     """
 
     def __init__(
@@ -45,13 +48,16 @@ class Sockets:
         hub: Hub,
         tokens: Tokens,
         *,
+        redis: RedisSource | None = None,
         outbound_limit: int = OUTBOUND_LIMIT,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        watchers_interval_s: float = INTERVAL_S,
     ) -> None:
         self.sessions = LiveSessions()
         self._namespaces: dict[str, Namespace] = {}
         self._peers: dict[str, Peer] = {}
-        self._subscriptions = Subscriptions(streams, hub, clock, settings.max_subscriptions)
+        self._watchers = Watchers(redis, clock, interval_s=watchers_interval_s)
+        self._subscriptions = Subscriptions(streams, hub, clock, self._watchers, settings.max_subscriptions)
         self._edge = Edge(
             namespaces=self._namespaces,
             tokens=tokens,
@@ -91,6 +97,7 @@ class Sockets:
     async def stop(self) -> None:
         """Close all connections and refuse new ones; returns when commands under way are answered and all is closed."""
         await self._server.eio.shutdown()
+        await self._watchers.stop()
 
     def close_session(self, session_id: str) -> int:
         """Close every live connection of a login on this instance, transports included; returns how many."""

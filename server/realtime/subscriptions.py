@@ -11,6 +11,7 @@ from server.clock import Clock
 from server.errors import AppError
 from server.realtime.connection import Connection
 from server.realtime.namespace import Namespace
+from server.realtime.watchers import StreamWatchers, Watchers
 from server.streams.event import Batch
 from server.streams.hub import Hub
 from server.streams.streams import Streams
@@ -77,13 +78,21 @@ class Subscription:
     event of a stream before it knows where the stream began.
     """
 
-    __slots__ = ("_connection", "_corked", "_hub", "_stream")
+    __slots__ = ("_connection", "_corked", "_hub", "_stream", "_watchers")
 
-    def __init__(self, connection: Connection, stream: str, hub: Hub) -> None:
+    def __init__(self, connection: Connection, stream: str, hub: Hub, watchers: Watchers) -> None:
         self._connection = connection
         self._stream = stream
         self._hub = hub
+        self._watchers = watchers
         self._corked: list[Batch] | None = []
+
+    def begin(self) -> None:
+        """Enter it into the connection; delivery begins after the ack."""
+        self._connection.subscriptions[self._stream] = self
+        self._connection.after_ack(self.uncork)
+        if self._connection.namespace.watchers:
+            self._watchers.attach(self._connection, self._stream)
 
     def deliver(self, batch: Batch) -> None:
         """A batch from the hub."""
@@ -109,6 +118,7 @@ class Subscription:
         self._corked = []
         if self._connection.subscriptions.get(self._stream) is self:
             del self._connection.subscriptions[self._stream]
+            self._watchers.detach(self._connection, self._stream)
 
 
 class Subscriptions:
@@ -118,9 +128,10 @@ class Subscriptions:
         limit: streams that one transport may watch, all its namespaces together.
     """
 
-    def __init__(self, streams: Streams, hub: Hub, clock: Clock, limit: int) -> None:
+    def __init__(self, streams: Streams, hub: Hub, clock: Clock, watchers: Watchers, limit: int) -> None:
         self._streams = streams
         self._hub = hub
+        self._watchers = watchers
         self._clock = clock
         self._limit = limit
 
@@ -133,6 +144,8 @@ class Subscriptions:
         namespace.command("unsubscribe", Unsubscribe, self.unsubscribe, answer=Done, summary="Stop watching a stream")
         namespace.command("sync_time", SyncTime, self.sync_time, answer=Times, summary="Compare clocks")
         namespace.emits("events", StreamEvents, "New events of a watched stream, each seq once, in order")
+        if namespace.watchers:
+            namespace.emits("watchers", StreamWatchers, "How many watch a watched stream, at most once a second")
 
     async def subscribe(self, connection: Connection, body: Subscribe) -> dict[str, Any]:
         """Authorise, replace a former subscription of the same stream, attach.
@@ -145,7 +158,7 @@ class Subscriptions:
         former = connection.subscriptions.get(stream)
         if former is None and connection.peer.watching >= self._limit:
             raise AppError("VALIDATION_FAILED", f"A socket may watch {self._limit} streams; unsubscribe from some")
-        fresh = Subscription(connection, stream, self._hub)
+        fresh = Subscription(connection, stream, self._hub, self._watchers)
         if former is not None:
             former.cork()  # what it would deliver now is in the new one's opening too
         try:
@@ -163,8 +176,7 @@ class Subscriptions:
         if opening.more or connection.closed:
             fresh.end()
         else:
-            connection.subscriptions[stream] = fresh
-            connection.after_ack(fresh.uncork)
+            fresh.begin()
         return {
             "stream": stream,
             "seq": opening.seq,
