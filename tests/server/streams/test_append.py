@@ -17,6 +17,7 @@ from server.errors import AppError
 from server.streams.event import StoredEvent
 from server.streams.store import Appended, EventStore, Snapshot, StoreUnavailable
 from tests.server.streams.conftest import Instance, Launch
+from tests.waiting import until
 
 
 def add(n: int, *, key: str | None = None, actor: str = "ann", name: str = "add") -> Command:
@@ -165,9 +166,7 @@ async def test_a_repeat_that_would_be_refused_now_gets_its_first_answer(launch: 
 
 
 async def _saved(instance: Instance, stream: str) -> Snapshot:
-    while (snapshot := await instance.store.load_snapshot(stream)) is None:
-        await asyncio.sleep(0.01)
-    return snapshot
+    return await until(lambda: instance.store.load_snapshot(stream))
 
 
 async def test_opening_from_a_snapshot_equals_folding_everything(launch: Launch) -> None:
@@ -265,8 +264,8 @@ async def test_unknown_outcomes_are_settled_exactly_once(launch: Launch, seed: i
                 try:
                     answer = await instance.streams.append("tally:a", add(1, actor=f"c{who}", key=key))
                 except AppError as error:
-                    assert error.code == "UNAVAILABLE"
-                    assert error.retryable
+                    if error.code != "UNAVAILABLE":
+                        raise
                     continue
                 told[f"c{who}", key] = answer.fields["seq"]
                 break
@@ -288,7 +287,7 @@ async def test_a_dead_store_is_unavailable_and_recovers(launch: Launch) -> None:
         made.append(Flaky(store, chance=0))
         return made[-1]
 
-    one = await launch(wrap, append_timeout_ms=200)
+    one = await launch(wrap, append_timeout_ms=1_500)
     await one.streams.append("tally:a", add(1, key="before"))
     made[0].down = True
     results = await asyncio.gather(
