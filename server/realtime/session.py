@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PAYLOAD_PACKETS: Final = 10_000
 """Packets in one polling payload at most."""
 
+TURN_PACKETS: Final = 64
+"""After so many packets a client that has more to be read lets others have a turn."""
+
 UPGRADE_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -218,9 +221,11 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
             raise Refused(3)
         self._posting = True
         try:
-            for packet in await self._read_payload(request):
+            for count, packet in enumerate(await self._read_payload(request), 1):
                 if self.closed:
                     break
+                if count % TURN_PACKETS == 0:
+                    await asyncio.sleep(0)
                 if packet[:1] == "b":
                     await self.server.handlers["message"](self.sid, base64.b64decode(packet[1:], validate=True))
                 else:
@@ -297,8 +302,12 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         self._wake()
 
     async def _read(self, websocket: web.WebSocketResponse) -> None:
+        count = 0
         while not self.closed:
             message = await websocket.receive()
+            count += 1
+            if count % TURN_PACKETS == 0:
+                await asyncio.sleep(0)
             if message.type is WSMsgType.TEXT:
                 await self.accept(message.data)
             elif message.type is WSMsgType.BINARY:

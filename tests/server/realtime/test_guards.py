@@ -167,6 +167,16 @@ async def test_many_packets_in_one_payload(market: Market) -> None:
     assert totals == list(range(1, 101))
 
 
+async def test_flood_of_one_client_lets_others_have_a_turn(market: Market) -> None:
+    hog = await market.member("polling", auth={"token": market.token("hog", "s1")})
+    neighbour = await market.member(auth={"token": market.token("ann", "s2")})
+    flood = asyncio.ensure_future(hog.post("\x1e".join(['42/market,["note",{}]'] * 5_000)))
+    await until(lambda: market.log, pause_s=0)
+    assert (await neighbour.command("note", {}))["ok"]
+    assert len(market.log) < 5_001
+    assert await flood == (200, "ok")
+
+
 async def test_payload_of_absurdly_many_packets_is_refused(market: Market, quiet_log: None) -> None:
     wire = await market.member("polling")
     assert (await wire.post("\x1e".join("3" * 20_000)))[0] == 400
