@@ -22,14 +22,26 @@ from models.rules.stream import Rejected
 from tests.models.rules.auctions import DAY, HOUR, MINUTE, NOW, SECOND, Auction, export, replay
 
 CODES = {
-    *"FORBIDDEN NOT_INVITED SELF_BID AUCTION_NOT_OPEN AUCTION_CLOSED AUCTION_PAUSED AMOUNT_INVALID BEYOND_START".split(),
-    *"BID_TOO_WEAK ALREADY_LEADING LIMIT_NOT_IMPROVED CONFIRM_REQUIRED RETRACT_NOT_ALLOWED CANCEL_TOO_LATE".split(),
-    *"AWARD_CONFLICT STALE_STATE VALIDATION_FAILED".split(),
+    "FORBIDDEN",
+    "NOT_INVITED",
+    "SELF_BID",
+    "AUCTION_NOT_OPEN",
+    "AUCTION_CLOSED",
+    "AUCTION_PAUSED",
+    "AMOUNT_INVALID",
+    "BEYOND_START",
+    "BID_TOO_WEAK",
+    "ALREADY_LEADING",
+    "LIMIT_NOT_IMPROVED",
+    "CONFIRM_REQUIRED",
+    "RETRACT_NOT_ALLOWED",
+    "CANCEL_TOO_LATE",
+    "AWARD_CONFLICT",
+    "STALE_STATE",
+    "VALIDATION_FAILED",
 }
 BIDDERS = ["ann", "bob", "cem", "dan", "eve"]
 bidders = st.sampled_from(BIDDERS)
-everybody = st.sampled_from([*BIDDERS, "owner", "stranger"])
-seqs = st.integers(0, 30)
 
 
 @st.composite
@@ -42,7 +54,7 @@ def all_terms(draw: st.DrawFn) -> dict[str, Any]:
     minimum = draw(st.integers(1, 100))
     reserves = st.integers(start, start + 200) if direction == "forward" else st.integers(minimum, start)
     steps = st.integers(1, 30)
-    start_at = NOW + draw(st.sampled_from([0, 0, 0, MINUTE]))
+    start_at = NOW + draw(st.sampled_from([0, 0, 0, SECOND]))
     end_at = start_at + draw(st.sampled_from([10 * MINUTE, 2 * HOUR, DAY]))
     hard = draw(st.sampled_from([None, 0, MINUTE, HOUR]))
     return {
@@ -74,13 +86,15 @@ class Market(RuleBasedStateMachine):
         super().__init__()
         self.refusals: list[Rejected] = []
 
-    @initialize(terms=all_terms(), invited=st.sampled_from([None, ["ann", "bob", "cem"]]))
-    def open(self, terms: dict[str, Any], invited: list[str] | None) -> None:
+    @initialize(terms=all_terms(), invited=st.sampled_from([None, None, ["ann", "bob", "cem"]]), early=st.booleans())
+    def open(self, terms: dict[str, Any], invited: list[str] | None, early: bool) -> None:
         """Open it."""
         if invited is None:
             self.auction = Auction(terms)
         else:
             self.auction = Auction(terms, visibility="invited", invited=invited)
+        if not early:
+            self.auction.at(terms["start_at"])
 
     def attempt(self, name: str, actor: str, /, *, admin: bool = False, **payload: Any) -> None:
         """Try a command; being refused is fine."""
@@ -89,21 +103,38 @@ class Market(RuleBasedStateMachine):
         except Rejected as rejected:
             self.refusals.append(rejected)
 
-    @rule(ms=st.sampled_from([1, SECOND, 30 * SECOND, 5 * MINUTE, HOUR, 49 * HOUR, -MINUTE]))
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    @rule(ms=st.sampled_from([1, SECOND, 30 * SECOND, MINUTE, -MINUTE]))
     def wait(self, ms: int) -> None:
-        """Let time pass, sometimes on a clock that is behind."""
+        """Let a little time pass, sometimes on a clock that is behind."""
         self.auction.later(ms)
 
-    @rule(ms=st.sampled_from([-5 * MINUTE, -MINUTE, -SECOND, -1, 0, 1]))
+    @precondition(lambda self: self.auction.state.bid_count >= 3)
+    @rule(ms=st.sampled_from([20 * MINUTE, 2 * HOUR, 10 * HOUR]))
+    def wait_long(self, ms: int) -> None:
+        """Let more time pass."""
+        self.auction.later(ms)
+
+    @precondition(lambda self: self.auction.state.bid_count >= 2)
+    @rule(ms=st.sampled_from([-4 * MINUTE, -MINUTE, -SECOND, -1, -1, 0, 1]))
     def wait_for_the_end(self, ms: int) -> None:
         """Come close to the end."""
         if self.auction.state.end_at + ms > self.auction.now:
             self.auction.at(self.auction.state.end_at + ms)
 
+    @precondition(lambda self: self.auction.state.award)
+    @rule()
+    def wait_for_the_expiry(self) -> None:
+        """Leave an award unanswered."""
+        self.auction.later(49 * HOUR).pass_time()
+
     @rule()
     def notice(self) -> None:
         """A timer fires, perhaps late."""
         self.auction.pass_time()
+
+    # -- bidders ------------------------------------------------------------------------------------------------------
 
     @rule(actor=bidders, gain=st.integers(-5, 60), auto=st.booleans(), confirm=st.booleans())
     def bid(self, actor: str, gain: int, auto: bool, confirm: bool) -> None:
@@ -111,7 +142,25 @@ class Market(RuleBasedStateMachine):
         state = self.auction.state
         base = state.terms.next_amount(state.price) or state.terms.start_amount
         amount = base + state.terms.sign * gain
-        self.attempt("bid", actor, amount=amount, kind="auto" if auto else "exact", confirm=confirm)
+        kind = "auto" if auto and not state.terms.hidden else "exact"
+        self.attempt("bid", actor, amount=amount, kind=kind, confirm=confirm)
+
+    @rule(actors=st.lists(st.tuples(bidders, st.integers(0, 25), st.booleans()), min_size=2, max_size=6))
+    def bidding_war(self, actors: list[tuple[str, int, bool]]) -> None:
+        """Several bids in quick succession."""
+        for actor, gain, auto in actors:
+            self.auction.later(gain)
+            self.bid(actor, gain, auto, True)
+
+    @precondition(lambda self: self.auction.state.bid_count >= 1)
+    @rule(
+        before=st.sampled_from([4 * MINUTE, 30 * SECOND, 1]), actor=bidders, gain=st.integers(0, 60), auto=st.booleans()
+    )
+    def snipe(self, before: int, actor: str, gain: int, auto: bool) -> None:
+        """Bid in the last minutes, or milliseconds."""
+        if self.auction.state.end_at - before > self.auction.now:
+            self.auction.at(self.auction.state.end_at - before)
+        self.bid(actor, gain, auto, True)
 
     @rule(actor=bidders, gain=st.integers(0, 40))
     def raise_own_limit(self, actor: str, gain: int) -> None:
@@ -129,75 +178,111 @@ class Market(RuleBasedStateMachine):
             kind = "exact" if self.auction.state.terms.hidden else "auto"
             self.attempt("bid", actor, amount=limit, kind=kind, confirm=True)
 
+    @precondition(lambda self: self.auction.state.terms.format == "proposal")
     @rule(actor=bidders, days=st.integers(0, 5), amount=st.integers(50, 500))
     def propose(self, actor: str, days: int, amount: int) -> None:
         """Submit a proposal."""
         self.attempt("bid", actor, amount=amount, delivery_days=days, cover_letter="Hello", confirm=True)
 
-    @rule(actor=everybody, amount=st.sampled_from([None, 0, -1, 1.5, "7", True, 2**60, float("inf")]))
-    def bid_nonsense(self, actor: str, amount: Any) -> None:
-        """Bid what is no amount."""
-        self.attempt("bid", actor, amount=amount)
-
-    @rule(actor=bidders, back=st.integers(0, 5), reason=st.sampled_from(["typo", "scope_changed"]))
+    @rule(actor=bidders, back=st.integers(0, 2), reason=st.sampled_from(["typo", "scope_changed"]))
     def retract(self, actor: str, back: int, reason: str) -> None:
         """Take back one of the last own bids."""
         own = own_view(self.auction.state, actor)["bids"]
-        if back < len(own):
-            self.attempt("retract", actor, seq=own[back]["seq"], reason=reason)
+        if own:
+            self.attempt("retract", actor, seq=own[min(back, len(own) - 1)]["seq"], reason=reason)
 
-    @rule(actor=everybody, revision=st.integers(1, 4), admin=st.booleans())
-    def suspend(self, actor: str, revision: int, admin: bool) -> None:
-        """Edit the job."""
-        self.attempt("suspend", actor, revision=revision, changes=["budget"], admin=admin)
-
-    @rule(actor=everybody)
-    def reconfirm(self, actor: str) -> None:
+    @precondition(lambda self: self.auction.state.suspended)
+    @rule(actors=st.lists(bidders, min_size=1, max_size=4))
+    def reconfirm(self, actors: list[str]) -> None:
         """Stand by one's bids."""
-        self.attempt("reconfirm", actor)
+        for actor in actors:
+            self.attempt("reconfirm", actor)
 
-    @rule(resume=st.booleans(), after=st.sampled_from([SECOND, HOUR]))
-    def pause(self, resume: bool, after: int) -> None:
-        """An admin pauses, and perhaps resumes."""
+    @precondition(lambda self: self.auction.state.award)
+    @rule(accept=st.sampled_from([False, False, True]))
+    def answer(self, accept: bool) -> None:
+        """Accept or decline an award."""
+        award = self.auction.state.award
+        assert award is not None
+        winner = self.auction.state.user(award.bidder)
+        assert winner is not None
+        self.attempt("accept" if accept else "decline", winner)
+
+    # -- the client and admins ----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.auction.state.bid_count >= 2)
+    @rule(admin=st.booleans())
+    def suspend(self, admin: bool) -> None:
+        """Edit the job."""
+        self.attempt("suspend", "owner", revision=self.auction.state.revision + 1, changes=["budget"], admin=admin)
+
+    @precondition(lambda self: self.auction.state.bid_count >= 2)
+    @rule(then=st.sampled_from([None, SECOND, SECOND, HOUR]))
+    def pause(self, then: int | None) -> None:
+        """An admin pauses, and mostly resumes."""
         self.attempt("pause", "root", admin=True)
-        if resume:
-            self.auction.later(after)
+        if then is not None:
+            self.auction.later(then)
             self.attempt("resume", "root", admin=True)
 
+    @precondition(lambda self: self.auction.state.phase == "paused")
     @rule()
     def resume(self) -> None:
         """An admin resumes."""
         self.attempt("resume", "root", admin=True)
 
-    @precondition(lambda self: self.auction.state.seq > 12)
-    @rule(actor=everybody, reason=st.sampled_from([None, "Enough"]), admin=st.booleans())
-    def cancel(self, actor: str, reason: str | None, admin: bool) -> None:
+    @precondition(lambda self: self.auction.state.seq > 20)
+    @rule(reason=st.sampled_from([None, "Enough"]), admin=st.booleans())
+    def cancel(self, reason: str | None, admin: bool) -> None:
         """Cancel, now and then."""
-        self.attempt("cancel", actor, reason=reason, admin=admin)
+        self.attempt("cancel", "owner", reason=reason, admin=admin)
 
-    @rule(
-        actor=st.sampled_from(["owner", "owner", "eve"]), bidder=st.sampled_from([None, "Bidder 1", "Bidder 2", "ann"])
-    )
-    def award(self, actor: str, bidder: str | None) -> None:
+    @precondition(lambda self: self.auction.state.phase == "closed" or self.auction.state.terms.format == "proposal")
+    @rule(bidder=st.sampled_from([None, "Bidder 1", "Bidder 2", "Bidder 3", "ann"]))
+    def award(self, bidder: str | None) -> None:
         """Award."""
-        self.attempt("award", actor, bidder=bidder)
+        self.attempt("award", "owner", bidder=bidder)
 
-    @rule(actor=bidders, accept=st.sampled_from([False, False, True]))
-    def answer(self, actor: str, accept: bool) -> None:
-        """Accept or decline an award."""
-        award = self.auction.state.award
-        winner = self.auction.state.user(award.bidder) if award else None
-        self.attempt("accept" if accept else "decline", winner or actor)
-
-    @rule(days=st.integers(-1, 3))
+    @precondition(lambda self: self.auction.state.phase == "closed")
+    @rule(days=st.integers(0, 3))
     def reopen(self, days: int) -> None:
         """Open it again."""
         self.attempt("reopen", "owner", end_at=self.auction.now + days * DAY)
 
-    @rule(actor=st.sampled_from(["owner", *BIDDERS]), bidder=st.sampled_from(["Bidder 1", "Bidder 2"]), amount=seqs)
-    def counter(self, actor: str, bidder: str, amount: int) -> None:
+    @precondition(lambda self: self.auction.state.terms.format == "proposal")
+    @rule(
+        actor=st.sampled_from(["owner", *BIDDERS]),
+        bidder=st.sampled_from(["Bidder 1", "Bidder 2"]),
+        days=st.integers(0, 9),
+    )
+    def counter(self, actor: str, bidder: str, days: int) -> None:
         """Negotiate."""
-        self.attempt("counter", actor, bidder=bidder, amount=100 + amount, message="Well?")
+        self.attempt("counter", actor, bidder=bidder, amount=100 + days, delivery_days=days or None, message="Well?")
+
+    # -- mistakes -----------------------------------------------------------------------------------------------------
+
+    @rule(
+        name=st.sampled_from(
+            [
+                "bid",
+                "retract",
+                "suspend",
+                "reconfirm",
+                "award",
+                "accept",
+                "decline",
+                "reopen",
+                "cancel",
+                "pause",
+                "resume",
+            ]
+        ),
+        actor=st.sampled_from(["stranger", "eve", "owner"]),
+        amount=st.sampled_from([None, 0, -1, 1.5, "7", True, 2**60, float("inf")]),
+    )
+    def blunder(self, name: str, actor: str, amount: Any) -> None:
+        """Do what one may not, with what makes no sense."""
+        self.attempt(name, actor, amount=amount, seq=amount, revision=amount, bidder="Bidder 9", end_at=amount)
 
     @invariant()
     def state_survives_a_snapshot(self) -> None:
