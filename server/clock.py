@@ -8,7 +8,9 @@ a step of the local wall clock cannot move an auction's end.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -17,8 +19,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no i, l, o, u, so that ids survive being read aloud."""
+_ALPHABET: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
+"""From base 32 to Crockford's symbols: no i, l, o, u, so that ids survive being read aloud."""
 
 _ID_LENGTH: Final = 22
 """22 symbols of 5 bits: 110 random bits. Random rather than time-ordered, so that new streams spread over shards."""
@@ -36,22 +38,16 @@ class Sample(NamedTuple):
 
 def new_id() -> str:
     """A fresh, unguessable id of 22 lower-case letters and digits (110 bits)."""
-    bits = secrets.randbits(_ID_LENGTH * 5)
-    symbols = []
-    for _ in range(_ID_LENGTH):
-        symbols.append(_ALPHABET[bits & 31])
-        bits >>= 5
-    return "".join(symbols)
+    return _symbols(os.urandom(14))
 
 
 def derived_id(*parts: str) -> str:
     """The same id for the same parts, for effects that must happen once however often they are tried."""
-    bits = int.from_bytes(hashlib.sha256("\x00".join(parts).encode()).digest(), "big")
-    symbols = []
-    for _ in range(_ID_LENGTH):
-        symbols.append(_ALPHABET[bits & 31])
-        bits >>= 5
-    return "".join(symbols)
+    return _symbols(hashlib.sha256("\x00".join(parts).encode()).digest())
+
+
+def _symbols(bits: bytes) -> str:
+    return base64.b32encode(bits)[:_ID_LENGTH].translate(_ALPHABET).decode()
 
 
 def new_salt() -> str:
