@@ -12,15 +12,13 @@ from server.auth.principal import Principal
 from server.errors import AppError
 from server.realtime import frames
 from server.realtime.frames import Frame
-from server.realtime.metrics import ACTIVE_CONNECTIONS, DELIVERIES
+from server.realtime.metrics import ACTIVE_CONNECTIONS
 from server.realtime.namespace import Namespace
 from server.streams.event import Batch
 
 if TYPE_CHECKING:
     from server.realtime.peer import Peer
     from server.realtime.subscriptions import Subscription
-
-_delivered = DELIVERIES.labels("socket")
 
 
 class Connection:
@@ -79,7 +77,6 @@ class Connection:
         if frame is None:
             frame = batch.memo[name] = frames.event(name, "events", batch.wire)
         self._session.write(frame)
-        _delivered.inc()
 
     def after_ack(self, callback: Callable[[], None]) -> None:
         """Run something once the ack of the command being handled has been written."""

@@ -16,6 +16,5 @@ COMMAND_SECONDS: Final = Histogram(
     ["namespace", "command"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-DELIVERIES: Final = Counter("stream_deliveries", "Batches of events written to one subscriber", ["transport"])
 SLOW_CLIENTS: Final = Counter("socket_slow_clients", "Connections cut off because their outgoing buffer was full")
 REFUSED: Final = Counter("socket_connections_refused", "Refused connections to a namespace", ["reason"])

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from server.realtime.metrics import DELIVERIES, SLOW_CLIENTS
+from server.realtime.metrics import SLOW_CLIENTS
 from server.streams.event import Batch, PublicEvent
 
 HEARTBEAT_S: Final = 15.0
@@ -18,8 +18,6 @@ BUFFER_LIMIT: Final = 1 << 20
 _RETRY: Final = b"retry: 2000\n\n"
 _HEARTBEAT: Final = b": still here\n\n"
 _MEMO: Final = "sse"
-
-_delivered = DELIVERIES.labels("sse")
 
 
 def encode(events: Sequence[PublicEvent]) -> bytes:
@@ -63,7 +61,6 @@ class EventSource:
             chunk = batch.memo[_MEMO] = encode(batch.events)
         self._waiting.append(chunk)
         self._size += len(chunk)
-        _delivered.inc()
         if self._size > self._buffer_limit and self._writing:
             SLOW_CLIENTS.inc()
             self.close("slow client")
