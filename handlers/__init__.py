@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-FEATURES: tuple[str, ...] = ("handlers.auth", "handlers.bidding")
+FEATURES: tuple[str, ...] = ("handlers.auth", "handlers.jobs", "handlers.bidding")
 """Dotted names of the feature packages, in the order in which `setup(context)` is called on them."""
