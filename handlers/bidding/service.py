@@ -39,10 +39,11 @@ class Auctions:
         """Place a bid. `payload` as for `models.rules.auction.bids.decide_bid`.
 
         Raises:
-            AppError: FORBIDDEN for whoever is no freelancer, AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
+            AppError: FORBIDDEN for whoever is no freelancer, SELF_BID for the client, AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
         """
         if not bidder.may_bid:
-            raise AppError("FORBIDDEN", "Only freelancers bid")
+            owner = (await self._streams.current(await self._truth(auction))).state.owner
+            raise AppError("SELF_BID") if bidder.id == owner else AppError("FORBIDDEN", "Only freelancers bid")
         return await self._command(bidder, auction, "bid", payload, key)
 
     async def retract(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str | None) -> Answer:
