@@ -29,7 +29,10 @@ MOST_INVITED: Final = 100
 Status = Literal["draft", "open", "closed", "awarded", "in_progress", "completed", "cancelled"]
 Visibility = Literal["public", "invited", "private"]
 Priority = Literal["low", "normal", "high", "urgent"]
-Sort = Literal["newest", "oldest", "budget", "-budget", "ending", "popular", "distance", "relevance"]
+Sort = Literal[
+    "newest", "-created_at", "oldest", "created_at", "budget", "-budget", "ending", "end_at", "popular", "-view_count",
+    "distance", "relevance",
+]  # fmt: skip
 Format = Literal["reverse", "english", "sealed", "proposal"]
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(one_line)]

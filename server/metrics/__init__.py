@@ -30,3 +30,5 @@ AUTH_PASSWORD_SECONDS: Final = Histogram(
     "Time of one Argon2id run, waiting for a thread included",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
+
+JOBS_CREATED: Final = Counter("jobs_created_total", "Jobs posted on this instance")

@@ -112,34 +112,57 @@ async def list_page(
     query: PageQuery,
     render: Callable[[dict[str, Any]], Any],
     projection: Mapping[str, Any] | None = None,
+    *,
+    ranking: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """One page of a collection, in the form that the query asks for.
 
     Args:
         conditions: MongoDB filter. order: with its index. render: from a document to an item of the answer.
         projection: the fields to read; those of the order must be among them.
+        ranking: aggregation stages that select by the conditions and compute what the order sorts by, if it is computed.
 
     Raises:
         AppError: VALIDATION_FAILED for a bad cursor, or for cursor and page together.
     """
+    source = _Source(collection, conditions, order, projection, ranking)
     if query.page is not None:
         if query.cursor is not None:
             raise AppError("VALIDATION_FAILED", errors=[{"loc": ["query", "page"], "msg": "not together with cursor"}])
-        skip = (query.page - 1) * query.limit
-        found = collection.find(conditions, projection).sort(list(order.keys)).skip(skip).limit(query.limit)
-        items = [render(document) async for document in found]
+        documents = await source.read({}, (query.page - 1) * query.limit, query.limit)
         total = await collection.count_documents(conditions)
+        items = [render(document) for document in documents]
         return {"items": items, "page": query.page, "limit": query.limit, "total": total}
-    if query.cursor is not None:
-        conditions = {"$and": [conditions, order.after(query.cursor)]}
-    found = collection.find(conditions, projection).sort(list(order.keys)).limit(query.limit + 1)
-    documents = await found.to_list()
+    after = order.after(query.cursor) if query.cursor is not None else {}
+    documents = await source.read(after, 0, query.limit + 1)
     more = len(documents) > query.limit
     documents = documents[: query.limit]
     return {
         "items": [render(document) for document in documents],
         "next_cursor": order.encode(documents[-1]) if more else None,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    collection: AsyncCollection[dict[str, Any]]
+    conditions: Mapping[str, Any]
+    order: Order
+    projection: Mapping[str, Any] | None
+    ranking: Sequence[Mapping[str, Any]]
+
+    async def read(self, after: Mapping[str, Any], skip: int, limit: int) -> list[dict[str, Any]]:
+        if not self.ranking:
+            conditions = {"$and": [self.conditions, after]} if after else self.conditions
+            found = self.collection.find(conditions, self.projection).sort(list(self.order.keys))
+            return await found.skip(skip).limit(limit).to_list()
+        stages: list[Mapping[str, Any]] = list(self.ranking)
+        if after:
+            stages.append({"$match": after})
+        stages += [{"$sort": dict(self.order.keys)}, {"$skip": skip}, {"$limit": limit}]
+        if self.projection:
+            stages.append({"$project": self.projection})
+        return await (await self.collection.aggregate(stages)).to_list()
 
 
 def _dig(document: Mapping[str, Any], field: str) -> Any:

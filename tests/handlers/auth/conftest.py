@@ -78,6 +78,7 @@ async def start(settings: Settings) -> AsyncIterator[Start]:
                 tokens=Tokens(settings.token_secret.get_secret_value(), clock, settings.access_token_s, denylist),
                 router=Router(),
                 documents=[IdempotencyRecord],
+                tasks={},
             )
             setup(context)  # type: ignore[arg-type]
             await init_beanie(database=db, document_models=context.documents)
