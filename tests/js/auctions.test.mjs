@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
 import { command, connect, dense, received, TRANSPORTS, transportOf, until, upgraded } from "./client.mjs";
-import { A, B, call, history, newKey, ok, person, posted, refused, RFC3339 } from "./market.mjs";
+import { A, B, call, history, inSeconds, newKey, ok, person, posted, refused, RFC3339 } from "./market.mjs";
 
 const sockets = [];
 let owner, ann, bob;
 
 before(async () => {
-  [owner, ann, bob] = await Promise.all([person("client", "Owner"), person("freelancer", "Ann"), person("both", "Bob")]);
+  [owner, ann, bob] = await Promise.all([person("both", "Owner"), person("freelancer", "Ann"), person("both", "Bob")]);
 });
 
 after(() => sockets.forEach((socket) => socket.close()));
@@ -209,6 +209,64 @@ describe("the same over REST", () => {
     });
     const answer = await call("POST", `/auctions/${auction}/award`, { token: bob.token, body: {} });
     assert.equal(answer.status, 403, JSON.stringify(answer.body));
+  });
+});
+
+describe("the end of an auction", () => {
+  it("comes once, at its time, and names a winner who accepts", async () => {
+    const { auction, stream } = await posted(owner, { auction: { end_at: inSeconds(3), soft_close: { window_s: 0, extension_s: 0 } } });
+    const watchers = [await enter(A, null), await enter(B, null)];
+    for (const socket of watchers) await command(socket, "subscribe", { stream });
+    const [a, b] = [await enter(A, ann), await enter(B, bob)];
+    assert.ok((await bid(a, auction, 90_000)).ok);
+    const last = await bid(b, auction, 80_000);
+    assert.ok(last.ok);
+    for (const socket of watchers) {
+      const events = await until(socket, stream, (all) => all.some((event) => event.type === "awarded"));
+      const closed = events.filter((event) => event.type === "closed");
+      assert.deepEqual(closed.map((event) => event.t), [last.end_at]);
+    }
+    refusal(await bid(a, auction, 70_000), "AUCTION_CLOSED");
+    assert.equal((await ok("GET", `/auctions/${auction}`, { at: B })).status, "awarded");
+    await ok("POST", `/auctions/${auction}/accept`, { at: B, token: bob.token, body: {}, key: newKey() });
+    assert.equal((await ok("GET", `/auctions/${auction}`)).status, "accepted");
+    const log = await history(stream, { at: B });
+    assert.ok(dense(log, 1));
+    assert.equal(log.filter((event) => event.type === "closed").length, 1);
+  });
+
+  it("moves when the lead changes in the last minute", async () => {
+    const { auction, stream } = await posted(owner, {
+      auction: { end_at: inSeconds(30), soft_close: { window_s: 60, extension_s: 120 } },
+    });
+    const [a, watcher] = [await enter(A, ann), await enter(B, null)];
+    const opening = await command(watcher, "subscribe", { stream });
+    const placed = await bid(a, auction, 90_000);
+    assert.ok(placed.end_at > opening.state.end_at);
+    const events = await until(watcher, stream, (all) => all.length >= 2);
+    assert.deepEqual(events.map((event) => event.type), ["bid", "extended"]);
+    assert.equal(events[1].end_at, placed.end_at);
+  });
+
+  it("is told to everybody when the owner cancels", async () => {
+    const { job, auction, stream } = await posted(owner);
+    const watcher = await enter(B, null);
+    await command(watcher, "subscribe", { stream });
+    await ok("POST", `/jobs/${job.id}/cancel`, { token: owner.token, body: {} });
+    const [event] = await until(watcher, stream, (all) => all.length >= 1);
+    assert.equal(event.type, "cancelled");
+    const answer = await bid(await enter(A, ann), auction, 90_000);
+    assert.ok(["AUCTION_CLOSED", "AUCTION_NOT_OPEN"].includes(answer.error?.code), JSON.stringify(answer));
+  });
+});
+
+describe("who is who", () => {
+  it("is known to the owner alone", async () => {
+    const { auction } = await posted(owner);
+    assert.ok((await bid(await enter(A, ann), auction, 90_000)).ok);
+    const path = `/auctions/${auction}`;
+    assert.ok(JSON.stringify(await ok("GET", path, { at: B, token: owner.token })).includes(ann.id));
+    for (const token of [undefined, bob.token]) assert.ok(!JSON.stringify(await ok("GET", path, { token })).includes(ann.id));
   });
 });
 

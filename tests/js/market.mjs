@@ -18,7 +18,7 @@ export async function call(method, path, { at = A, token, body, key, headers = {
     body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
   });
   const text = await response.text();
-  const json = /json/.test(response.headers.get("content-type") ?? "") && !/jsonl/.test(response.headers.get("content-type"));
+  const json = /^application\/(problem\+)?json(;|$)/.test(response.headers.get("content-type") ?? "");
   return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
 }
 
