@@ -1,0 +1,116 @@
+"""No bid is lost, none is doubled, and everybody sees the same, whatever is killed.
+
+Each test runs an auction on three instances while something is killed and comes back, and then compares what bidders were
+told, what watchers saw, what the log says and what MongoDB holds. `make test` runs them small, `make soak` at full size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from tests.soak.cluster import INSTANCES, Cluster
+from tests.soak.market import Crowd, market
+from tests.soak.patience import patiently
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything.
+
+    Attributes:
+        kills: of instances or workers, at least. pause_s: between two of them.
+        outages: how MongoDB is ended, one after the other. outage_s: how long it stays away once that is noticed.
+    """
+
+    crowd: Crowd
+    kills: int
+    pause_s: float
+    outages: tuple[signal.Signals, ...]
+    outage_s: float
+
+
+SMALL = Size(Crowd(300, 12, 5, 0.08), kills=3, pause_s=0.7, outages=(signal.SIGKILL,), outage_s=1.0)
+FULL = Size(Crowd(5_000, 100, 20, 0.5), kills=10, pause_s=3, outages=(signal.SIGTERM, signal.SIGKILL), outage_s=5.0)
+
+sizes = pytest.mark.parametrize(
+    "size", [pytest.param(SMALL, id="small"), pytest.param(FULL, id="full", marks=pytest.mark.soak)]
+)
+
+
+@sizes
+async def test_instances_killed(cluster: Cluster, size: Size) -> None:
+    async with market(cluster, size.crowd) as trade:
+        async with trade.trading():
+            for kill in itertools.count():
+                if kill >= size.kills and len(trade.auction.placed) >= size.crowd.bids:
+                    break
+                await asyncio.sleep(size.pause_s)
+                await cluster.kill_instance(kill % INSTANCES)
+                trade.auction.tally["instances killed"] += 1
+                await trade.more_bids(1)  # at the others
+                await cluster.start_instance(kill % INSTANCES)
+                await cluster.ready(kill % INSTANCES)
+        await trade.prove()
+
+
+@sizes
+async def test_valkey_killed(cluster: Cluster, size: Size) -> None:
+    async with market(cluster, size.crowd) as trade:
+        some = size.crowd.bids // 4
+        async with trade.trading():
+            await trade.more_bids(some)
+            await cluster.kill_valkey()
+            reached = [len(watcher.seen) + some for watcher in trade.watchers]
+            await trade.watchers_reach(reached, "without Valkey")
+            await cluster.start_valkey()
+            await cluster.whole()
+            reached = [len(watcher.seen) + some for watcher in trade.watchers]
+            await trade.watchers_reach(reached, "with Valkey back")
+        await trade.prove()
+
+
+@sizes
+async def test_mongodb_stopped(cluster: Cluster, size: Size) -> None:
+    async with market(cluster, size.crowd) as trade:
+        tally = trade.auction.tally
+        some = size.crowd.bids // (len(size.outages) + 2)
+        async with trade.trading():
+            for number in size.outages:
+                await trade.more_bids(some)
+                await cluster.stop_mongodb(number)
+                told = tally["UNAVAILABLE"] + size.crowd.bidders
+                await patiently(lambda told=told: tally["UNAVAILABLE"] >= told, "every bid to be answered UNAVAILABLE")
+                placed = len(trade.auction.placed)
+                await asyncio.sleep(size.outage_s)
+                assert len(trade.auction.placed) == placed, "a bid was acknowledged without MongoDB"
+                await cluster.start_mongodb()
+            await trade.more_bids(some)
+        await trade.prove()
+
+
+@sizes
+async def test_worker_killed(cluster: Cluster, size: Size) -> None:
+    """The auction closes once, stamped with its very end, though no worker was there then and two came afterwards."""
+    window = {"window_s": 3, "extension_s": 3}  # the end moves on for as long as anybody bids
+    async with market(cluster, size.crowd, lasts_ms=6_000, soft_close=window) as trade:
+        async with trade.trading():
+            for _ in range(size.kills):
+                await trade.more_bids(size.crowd.bids // size.kills)
+                await cluster.kill_worker("worker")
+                trade.auction.tally["workers killed"] += 1
+                await cluster.start_worker("worker")
+            await trade.no_more_bids()
+            await cluster.kill_worker("worker")
+            await trade.passes_its_end()
+            await cluster.start_worker("worker")
+            await cluster.start_worker("rival")
+            await patiently(lambda: all(watcher.ended for watcher in trade.watchers), "the auction to close")
+            assert {await bidder.refusal() for bidder in trade.bidders[:INSTANCES]} == {"AUCTION_CLOSED"}
+        await cluster.stop_worker("rival")
+        evidence = await trade.prove()
+    evidence.closed_once_at_the_end()
