@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import BlockBuster
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 
@@ -35,6 +36,20 @@ def network_guard() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", loopback.connect)
         patch.setattr(socket.socket, "connect_ex", loopback.connect_ex)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blocking_guard() -> Iterator[None]:
+    """Fails whatever makes an event loop wait from within the application.
+
+    Small local files may be read, and `server.dev` works in a loop of its own.
+    """
+    guard = BlockBuster(["server", "handlers", "models"], excluded_modules=["server.dev"])
+    for name in [name for name in guard.functions if name.startswith(("os.", "io."))]:
+        del guard.functions[name]
+    guard.activate()
+    yield
+    guard.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -75,5 +75,7 @@ class Keeper:
 
     def abandon(self) -> None:
         """SIGKILL, for people who cannot wait; `stop()` still collects it."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self.child is not None:
             self.child.signal(signal.SIGKILL)

@@ -35,6 +35,8 @@ LASTS_S: Final = (180, 420)
 SOFT_CLOSE: Final = {"window_s": 20, "extension_s": 20}
 PAUSE_S: Final = 18.0
 """Mean time between two thoughts of one bidder."""
+ARRIVAL_S: Final = 6.0
+"""The bidders come online one after the other within this time."""
 LOOK_S: Final = 5.0
 """How often the director looks whether an auction is over."""
 
@@ -111,8 +113,12 @@ class Director:
 
     async def run(self) -> None:
         """For ever."""
+        adopted = False
         while True:
             try:
+                if not adopted:
+                    await self._adopt()
+                    adopted = True
                 for lot in [lot for lot in self._lots.values() if lot.over or lot.ends < datetime.now(UTC)]:
                     await self._conclude(lot)
                 while len(self._lots) < RUNNING:
@@ -123,6 +129,20 @@ class Director:
 
     def _account(self, person: Person) -> Api:
         return account(self._session, self._dice.choice(self._urls), person)
+
+    async def _adopt(self) -> None:
+        """Go on with the short auctions that an earlier run left."""
+        now = datetime.now(UTC)
+        anonymous = Api(self._session, self._dice.choice(self._urls))
+        for job in (await anonymous.get("/jobs", status="open", sort="newest", limit=100))["items"]:
+            auction = job["auction"]
+            if auction is None or auction["status"] != "open" or auction["format"] not in ("reverse", "english"):
+                continue
+            ends = datetime.fromisoformat(auction["end_at"])
+            if now < ends < now + timedelta(seconds=2 * LASTS_S[1]):
+                sign = 1 if auction["direction"] == "forward" else -1
+                lot = Lot(auction["id"], sign, auction["start_amount"], ends, auction["price"])
+                self._lots[lot.id] = lot
 
     async def _post(self) -> None:
         job = self._dice.choice(JOBS)
@@ -164,6 +184,7 @@ class Bidder:
 
     async def run(self) -> None:
         """For ever: connect somewhere, bid until the connection breaks, go elsewhere."""
+        await asyncio.sleep(self._dice.uniform(0, ARRIVAL_S))
         while True:
             socket = LiveSocket("/bidding", self._learn)
             try:

@@ -30,6 +30,10 @@ _READY_S: Final = 60.0
 """Seconds that a web instance may take to become ready."""
 
 
+_SAME_REQUEST_S: Final = 1.0
+"""Signals this close together are one request: Ctrl-C and `timeout` may reach a process directly and through its parent."""
+
+
 class Unready(Exception):
     """A part ended or hung while it started; the message has the end of its log."""
 
@@ -41,18 +45,22 @@ def say(text: str) -> None:
 
 
 async def supervise(settings: Settings, *, instances: int) -> None:
-    """Run the market until SIGINT, SIGTERM or SIGHUP; a second one kills what has not ended yet.
+    """Run the market until SIGINT, SIGTERM or SIGHUP; another one later on kills what has not ended yet.
 
     Raises AlreadyRunning, DatabaseUnavailable or Unready if it cannot be opened.
     """
     async with locked(settings.data_dir.resolve()) as lock:
         market = Market(settings, instances=instances, lock=lock)
         asked = asyncio.Event()
+        patience_ends = 0.0
 
         def stop() -> None:
-            if asked.is_set():
+            nonlocal patience_ends
+            if not asked.is_set():
+                patience_ends = time.monotonic() + _SAME_REQUEST_S
+                asked.set()
+            elif time.monotonic() > patience_ends:
                 market.abandon()
-            asked.set()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop)
@@ -106,7 +114,7 @@ class Market:
         if self._settings.simulate:
             await self._keep("simulator", self._program("simulator", "simulate", *(f"--url={url}" for url in urls)))
             say(f"  {'simulator':<11}demo users bid through sockets (RIALTO_SIMULATE=0 turns it off)")
-        say(await greeting(urls[0], logs=self._logs, seconds=time.monotonic() - began))
+        say(await greeting(urls[0], logs=self._logs, began=began, simulated=self._settings.simulate))
 
     async def close(self) -> None:
         """Stop everything in the reverse order: simulator, web instances, worker, databases."""
