@@ -73,11 +73,19 @@ class Order:
             raise bad_cursor()
         if any(isinstance(value, int) and value.bit_length() > 63 for value in values):
             raise bad_cursor()
-        alternatives = []
-        for place, (field, direction) in enumerate(self.keys):
+        # Not an `$or` of the ways to be later, which MongoDB might answer with several scans and a sort, but a bound on the first
+        # key, which narrows the scan of the order's own index, and a filter for its equals that came before.
+        (first, direction), last = self.keys[0], len(self.keys) - 1
+        if last == 0:
+            return {first: {"$gt" if direction > 0 else "$lt": values[0]}}
+        earlier = []
+        for place, (field, way) in enumerate(self.keys):
+            if place == 0:
+                continue
             same = {key: value for (key, _), value in zip(self.keys[:place], values, strict=False)}
-            alternatives.append({**same, field: {"$gt" if direction > 0 else "$lt": values[place]}})
-        return {"$or": alternatives} if len(alternatives) > 1 else alternatives[0]
+            before = ("$lte" if way > 0 else "$gte") if place == last else ("$lt" if way > 0 else "$gt")
+            earlier.append({**same, field: {before: values[place]}})
+        return {first: {"$gte" if direction > 0 else "$lte": values[0]}, "$nor": earlier}
 
 
 def encode_cursor(values: Sequence[Any]) -> str:
