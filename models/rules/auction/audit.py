@@ -152,12 +152,15 @@ class Recount:
         self._gone: list[str] = []
         self._price: int | None = None
         self._leader: str | None = None
+        self._paused = False
         self._end_at = terms.end_at
         self._hard_end_at = terms.hard_end_at
 
     def check(self, event: Event) -> str | None:
         """Take the next event in; the reason why its outcome is wrong, or None."""
         public = event.public
+        if event.type in ("paused", "resumed"):
+            self._paused = event.type == "paused"
         if event.type in ("resumed", "reopened"):
             hard_end_at = public["hard_end_at"]
             self._end_at = from_rfc3339(public["end_at"])
@@ -238,7 +241,7 @@ class Recount:
     def _check_outcome(self, event: Event) -> str | None:
         leader, price = self._outcome()
         changed = (leader, price) != (self._leader, self._price)
-        may_extend = event.type in ("bid", "reconfirmed", "suspended")
+        may_extend = event.type in ("bid", "reconfirmed", "suspended") and not self._paused
         if may_extend and changed and self._end_at - self._terms.window_ms <= event.t < self._end_at:
             extended = event.t + self._terms.extension_ms
             if self._hard_end_at is not None:

@@ -133,8 +133,9 @@ def _resolution_with(state: State, number: int, strength: int, exact: bool) -> R
     terms, standings = state.terms, state.standings
     better = add(standings.get(number), state.seq + 1, strength, exact, terms.sign)
     first, second = promote(standings, state.first, state.second, number, better, terms.sign)
-    top = {place: better if place == number else standings[place] for place in (first, second) if place}
-    return settle(terms, top, first, second)
+    leader = better if first == number else standings[first]
+    runner_up = better if second == number else standings.get(second)
+    return settle(terms, first, second, leader, runner_up)
 
 
 def decide_retract(state: State, command: Command, t: int) -> Decision:

@@ -112,16 +112,14 @@ def price_of(terms: Terms, first: Standing, second: Standing | None) -> int:
 def resolve(terms: Terms, standings: Mapping[int, Standing]) -> Resolution:
     """The outcome of all standings, from nothing."""
     first, second = top_two(standings, terms.sign)
-    return settle(terms, standings, first, second)
+    return settle(terms, first, second, standings.get(first), standings.get(second))
 
 
-def settle(terms: Terms, standings: Mapping[int, Standing], first: int, second: int) -> Resolution:
-    """The outcome when the two best are known."""
-    if not first:
+def settle(terms: Terms, first: int, second: int, leader: Standing | None, runner_up: Standing | None) -> Resolution:
+    """The outcome when the two best are known, by number and standing."""
+    if leader is None:
         return Resolution(0, 0, None, None if terms.reserve_amount is None else False)
-    leader = standings[first]
-    price = price_of(terms, leader, standings[second] if second else None)
-    return Resolution(first, second, price, terms.meets_reserve(leader.limit))
+    return Resolution(first, second, price_of(terms, leader, runner_up), terms.meets_reserve(leader.limit))
 
 
 def standing_amount(terms: Terms, standings: Mapping[int, Standing], number: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.rules.auction.rules import AUCTION_RULES
-from tests.models.rules.auctions import DAY, ENGLISH, HOUR, MINUTE, NOW, REVERSE, SEALED, SECOND, Auction
+from models.rules.log import verify
+from tests.models.rules.auctions import DAY, ENGLISH, HOUR, MINUTE, NOW, REVERSE, SEALED, SECOND, Auction, export
 
 END = NOW + DAY
 
@@ -177,6 +178,7 @@ def test_suspended_while_paused_does_not_extend() -> None:
     auction = Auction(ENGLISH)
     auction.bid("ann", 100)
     auction.at(END - 60 * SECOND).do("pause", "root", admin=True)
-    auction.at(END + HOUR).do("suspend", "root", revision=2, admin=True)
+    auction.later(SECOND).do("suspend", "root", revision=2, admin=True)
     assert auction.types[-1] == "suspended"
+    assert verify(export(auction.events, private=True)).ok
     assert auction.refused("reconfirm", "ann").code == "AUCTION_PAUSED"
