@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.rules.auction.audit import Recount
+from models.rules.auction.terms import public_terms
 from models.rules.canonical import GENESIS, chain_hash
 from models.rules.log import Report, verify
 from models.rules.stream import Event
@@ -157,6 +159,59 @@ def test_a_forged_log_with_a_good_chain_is_caught_by_the_resolution(
     assert not report.ok
     assert report.broken_seq == index + 1
     assert reason in str(report.reason)
+
+
+def test_what_was_owed_instead() -> None:
+    auction = Auction(ENGLISH)
+    auction.bid("ann", 100)
+    opened, bid = auction.events
+    late = Event(3, END, "bid", bid.public, bid.private)
+    assert verify(export([opened, bid, late], private=True)).reason == "the rules give closed here"
+    auction.at(END).pass_time()
+    closed = auction.events[2]
+    stamped_late = Event(3, END + 5, "closed", closed.public, closed.private)
+    reason = "its t must be 2026-11-22T10:00:00.000Z"
+    assert verify(export([opened, bid, stamped_late], private=True)).reason == reason
+
+
+def test_a_cancelled_auction() -> None:
+    auction = Auction(ENGLISH)
+    auction.bid("ann", 100)
+    auction.do("cancel", "owner", reason="Enough")
+    assert verify(export(auction.events, private=True)).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "change", "reason"),
+    [
+        ("english", "bid", {"price": 1}, "price is"),
+        ("reverse", "bid", {"leader": "Bidder 2"}, "leader is"),
+        ("reverse", "reconfirmed", {"end_at": to_rfc3339(NOW)}, "end_at is"),
+        ("english", "retracted", {"leader": None}, "leader is"),
+        ("english", "closed", {"winner": None}, "wins at"),
+        ("reverse", "closed", {"price": 5}, "wins at"),
+        ("sealed", "closed", {"winner": "Bidder 2"}, "wins at"),
+        ("sealed", "closed", {"price": None}, "wins at"),
+    ],
+)
+def test_the_recount_finds_it_alone(name: str, type_: str, change: dict[str, Any], reason: str) -> None:
+    events = LOGS[name]
+    recount = Recount(public_terms(events[0].public["terms"], events[0].private["reserve"]))
+    for event in events:
+        if event.type == type_:
+            wrong = Event(event.seq, event.t, event.type, {**event.public, **change}, event.private)
+            assert reason in str(recount.check(wrong))
+            return
+        assert recount.check(event) is None
+
+
+@pytest.mark.parametrize(("terms", "amount"), [(ENGLISH, 499), (REVERSE, 501), (SEALED, 501), (PROPOSAL, 501)])
+def test_a_log_with_an_unmet_reserve(terms: dict[str, Any], amount: int) -> None:
+    auction = Auction({**terms, "reserve_amount": 500})
+    auction.bid("ann", amount)
+    auction.at(END).pass_time()
+    auction.do("award", "owner", bidder="Bidder 1")
+    assert verify(export(auction.events, private=True)).ok
 
 
 JSON = st.recursive(

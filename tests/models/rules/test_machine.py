@@ -366,4 +366,4 @@ class Market(RuleBasedStateMachine):
 
 
 TestMarket = Market.TestCase
-TestMarket.settings = settings(max_examples=120, stateful_step_count=40)
+TestMarket.settings = settings(max_examples=80, stateful_step_count=40)
