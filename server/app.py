@@ -22,6 +22,7 @@ from models.session import Session
 from server.auth.denylist import Denylist
 from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
+from server.background import end
 from server.clock import Clock, new_id
 from server.context import Context
 from server.logs import configure_logs
@@ -65,7 +66,7 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
     streams = Streams(MongoEventStore(db), redis, clock, settings, instance)
     denylist = Denylist(redis, clock, settings.access_token_s)
     tokens = Tokens(settings.token_secret.get_secret_value(), clock, settings.access_token_s, denylist)
-    sockets = Sockets(settings, clock, streams, streams.hub, tokens)
+    sockets = Sockets(settings, clock, streams, streams.hub, tokens, redis=redis)
     sessions = db[Session.Settings.name]
     context = Context(
         settings=settings,
@@ -175,9 +176,7 @@ async def work(settings: Settings) -> None:
         log.info("working", instance=context.instance, tasks=list(context.tasks))
         await stopping.wait()
         log.info("stopping", instance=context.instance)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await context.followers.stop()
 
 

@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from server.background import end
+
 _ALPHABET: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 """From base 32 to Crockford's symbols: no i, l, o, u, so that ids survive being read aloud."""
 
@@ -133,8 +135,7 @@ class Clock:
     async def stop(self) -> None:
         """End the background refresh."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             self._task = None
 
     async def _refresh(self) -> None:

@@ -13,7 +13,9 @@ from server.streams.active import Answer
 
 def bidding_namespace(auctions: Auctions) -> Namespace:
     """The namespace `/bidding`; without a token it is read-only."""
-    namespace = Namespace("/bidding", anonymous=True, description="Live auctions. Without a token: read-only.")
+    namespace = Namespace(
+        "/bidding", anonymous=True, watchers=True, description="Live auctions. Without a token: read-only."
+    )
 
     async def bid(connection: Connection, body: SocketBid) -> dict[str, Any]:
         return _ack(await auctions.bid(connection.require(), body.auction, bid_payload(body), body.key))

@@ -201,8 +201,9 @@ async def _json_lines(call: Call, lines: AsyncIterator[bytes]) -> web.StreamResp
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
     first = await anext(lines, b"")  # failures before the first byte are still a problem+json
     await response.prepare(call.request)
-    await response.write(first)
-    async for some in lines:
-        await response.write(some)
+    if call.request.method != "HEAD":  # aiohttp would send the body, and the client take it for the next answer
+        await response.write(first)
+        async for some in lines:
+            await response.write(some)
     await response.write_eof()
     return response

@@ -151,18 +151,3 @@ class AuctionView(Answer):
     terms: dict[str, Any]
     mine: dict[str, Any] | None = Field(None, description="the caller's own bids, limit, rank and whether it leads")
     owner: dict[str, Any] | None = Field(None, description="for the client: who the bidders are, offers, the reserve")
-
-
-class WatchersEvent(Answer):
-    """How many watch a stream now, on all instances together."""
-
-    stream: str
-    count: int
-
-
-class EventsEvent(Answer):
-    """New events of a subscribed stream, in order."""
-
-    stream: str
-    events: list[dict[str, Any]]
-    seq: int = Field(description="of the last of them")

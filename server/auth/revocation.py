@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from server.auth.denylist import Denylist
+from server.background import end
 from server.clock import Clock
 from server.metrics import AUTH_REVOCATIONS
 
@@ -92,8 +93,7 @@ class Revocations:
     async def stop(self) -> None:
         """End the background look."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             self._task = None
 
     async def announce(self, *sessions: str) -> None:

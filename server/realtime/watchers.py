@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from server.background import end
 from server.clock import Clock, new_id
 from server.realtime import frames
 from server.realtime.connection import Connection
@@ -89,8 +90,7 @@ class Watchers:
     async def stop(self) -> None:
         """Withdraw this instance's numbers and end."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             self._task = None
         self._rooms.clear()
         await self._publish(self._clock.now())

@@ -22,6 +22,7 @@ import orjson
 import structlog
 
 from models.rules.stream import Command, Draft, Rejected
+from server.background import end
 from server.clock import Clock, new_id
 from server.errors import AppError
 from server.settings import Settings
@@ -174,9 +175,7 @@ class ActiveStream:
     async def close(self) -> None:
         """End the runner; callers still waiting are answered UNAVAILABLE."""
         tasks = [task for task in (self._runner, self._opening, self._saving) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         self._fail([*self._inflight.values(), *self._queue], "The instance is stopping")
         self._queue.clear()
         self._inflight.clear()

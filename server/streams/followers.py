@@ -24,6 +24,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from models.event import EventDocument, FollowerDocument
+from server.background import end
 from server.clock import Clock
 from server.streams import metrics
 from server.streams.event import StoredEvent
@@ -90,9 +91,7 @@ class Followers:
 
     async def stop(self) -> None:
         """Stop, and give the leases back so that another worker need not wait."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
 
     async def _run_for_ever(self, follower: Follower) -> None:

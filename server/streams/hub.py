@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from server.background import end
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
@@ -104,9 +105,7 @@ class Hub:
         for feed in self._feeds.values():
             if feed.linger is not None:
                 feed.linger.cancel()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         self._feeds.clear()
 
     # -- subscribers --------------------------------------------------------------------------------------------------

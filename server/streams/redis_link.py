@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from server.background import end
 from server.streams import metrics
 from server.streams.bus import OnEvents
 
@@ -58,7 +59,6 @@ class RedisLink:
         self._timeout = timeout
         self._up = False
         self._was_up = False
-        self._stopping = False
         self._on_events: OnEvents | None = None
         self._on_up: Callable[[], None] | None = None
         self._controls: dict[bytes, OnMessage] = {}
@@ -97,10 +97,7 @@ class RedisLink:
 
     async def stop(self) -> None:
         """Close both connections."""
-        self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
         await self.client.aclose()
 
@@ -145,8 +142,7 @@ class RedisLink:
     # -- sending ------------------------------------------------------------------------------------------------------
 
     async def _send_for_ever(self) -> None:
-        # the client library can swallow a cancellation that meets the end of a pipeline, hence the flag
-        while not self._stopping:
+        while True:
             await self._wake.wait()
             self._wake.clear()
             while self._outbox:
@@ -165,7 +161,7 @@ class RedisLink:
     async def _listen_for_ever(self, connected: asyncio.Event) -> None:
         least, most = _RECONNECT_S
         delay = least
-        while not self._stopping:
+        while True:
             try:
                 await self._listen(connected)
             except _FAULTS as error:

@@ -12,6 +12,7 @@ import structlog
 
 from models.rules.stream import Command
 from server.auth.principal import Principal
+from server.background import end
 from server.clock import Clock
 from server.errors import AppError
 from server.settings import Settings
@@ -60,13 +61,11 @@ class Streams:
         await self.hub.start()
 
     async def stop(self) -> None:
-        """Finish what reacts to commits, end the rest."""
+        """End all background work; callers still waiting are answered UNAVAILABLE."""
         await self.hub.stop()
         for active in list(self._active.values()):
             await active.close()
-        for task in self._reactions:
-            task.cancel()
-        await asyncio.gather(*self._reactions, return_exceptions=True)
+        await end(self._reactions)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
