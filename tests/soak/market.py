@@ -102,10 +102,10 @@ class Market:
         )
 
     async def passes_its_end(self) -> None:
-        """Return when the auction's time is over, and a second more."""
+        """Return when the auction's time is over, and a moment more."""
         auction = await self._api().get(f"/auctions/{self.auction.id}")
         left = datetime.fromisoformat(auction["end_at"]) - datetime.now(UTC)
-        await asyncio.sleep(left.total_seconds() + 1)
+        await asyncio.sleep(left.total_seconds() + 0.5)
 
     async def prove(self) -> Evidence:
         """Check everything that must hold afterwards; the log."""

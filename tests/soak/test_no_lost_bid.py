@@ -50,11 +50,12 @@ async def test_instances_killed(cluster: Cluster, size: Size) -> None:
                 if kill >= size.kills and len(trade.auction.placed) >= size.crowd.bids:
                     break
                 await asyncio.sleep(size.pause_s)
-                await cluster.kill_instance(kill % INSTANCES)
+                victim = kill % INSTANCES
+                await cluster.ready(victim)  # those before it may still be on their way
+                await cluster.kill_instance(victim)
                 trade.auction.tally["instances killed"] += 1
-                await trade.more_bids(1)  # at the others
-                await cluster.start_instance(kill % INSTANCES)
-                await cluster.ready(kill % INSTANCES)
+                await trade.more_bids(1)
+                await cluster.start_instance(victim)
         await trade.prove()
 
 
@@ -96,7 +97,7 @@ async def test_mongodb_stopped(cluster: Cluster, size: Size) -> None:
 @sizes
 async def test_worker_killed(cluster: Cluster, size: Size) -> None:
     """The auction closes once, stamped with its very end, though no worker was there then and two came afterwards."""
-    window = {"window_s": 3, "extension_s": 3}  # the end moves on for as long as anybody bids
+    window = {"window_s": 4, "extension_s": 4}  # the end moves on for as long as anybody bids
     async with market(cluster, size.crowd, lasts_ms=6_000, soft_close=window) as trade:
         async with trade.trading():
             for _ in range(size.kills):
