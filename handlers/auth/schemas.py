@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints
 
 from models.place import Location
-from models.rules.auction.currencies import CURRENCIES
-from server.web.fields import Amount, Answer, Body, Printable, Timestamp, absent, one_line
+from server.web.fields import Amount, Answer, Body, Currency, LocationIn, Printable, Timestamp, absent, one_line
 
 LEAST_PASSWORD: Final = 10
 LONGEST_PASSWORD: Final = 256
@@ -35,23 +34,11 @@ def normal_email(text: str) -> str:
     return f"{found.local_part}@{found.ascii_domain}".lower()
 
 
-def known_currency(code: str) -> str:
-    """The code itself, if ISO 4217 has it.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if code not in CURRENCIES:
-        raise ValueError("is not an ISO 4217 currency")
-    return code
-
-
 Email = Annotated[str, AfterValidator(normal_email)]
 Password = Annotated[
     str, Field(min_length=LEAST_PASSWORD, max_length=LONGEST_PASSWORD, json_schema_extra={"format": "password"})
 ]
 Role = Literal["client", "freelancer", "both"]
-Currency = Annotated[str, AfterValidator(known_currency), Field(examples=["EUR"])]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(one_line)]
 Skill = Annotated[
     str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=50), AfterValidator(one_line)
@@ -101,21 +88,6 @@ class Rate(Body):
     currency: Currency
 
 
-class Place(Body):
-    """Where a person is; coordinates come in pairs."""
-
-    lat: float | None = Field(None, ge=-90, le=90)
-    lng: float | None = Field(None, ge=-180, le=180)
-    address: Annotated[Printable, Field(max_length=300)] = ""
-    remote: bool = False
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Self:
-        if (self.lat is None) != (self.lng is None):
-            raise ValueError("lat and lng come together")
-        return self
-
-
 class ProfileChanges(Body):
     """What to change; absent fields stay, null clears `hourly_rate` and `location`."""
 
@@ -124,7 +96,7 @@ class ProfileChanges(Body):
     about: Printable = absent(max_length=5000)
     skills: list[Skill] = absent(max_length=50)
     hourly_rate: Rate | None = absent()
-    location: Place | None = absent()
+    location: LocationIn | None = absent()
     active: bool = absent()
 
 

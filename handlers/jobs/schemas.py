@@ -7,14 +7,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from models.place import Location
-from models.rules.auction.currencies import CURRENCIES
 from server.web.fields import (
     Amount,
     Answer,
     Body,
+    Currency,
     Id,
+    LocationIn,
     Moment,
-    Printable,
     Timestamp,
     absent,
     one_line,
@@ -45,20 +45,6 @@ Skill = Annotated[
 ]
 
 
-def known_currency(code: str) -> str:
-    """The code itself, if ISO 4217 has it.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if code not in CURRENCIES:
-        raise ValueError("is not an ISO 4217 currency")
-    return code
-
-
-Currency = Annotated[str, AfterValidator(known_currency), Field(examples=["EUR"])]
-
-
 class BudgetIn(Body):
     """The expected price, in minor units."""
 
@@ -70,21 +56,6 @@ class BudgetIn(Body):
     def _in_order(self) -> Self:
         if self.min > self.max:
             raise ValueError("min must not be more than max")
-        return self
-
-
-class LocationIn(Body):
-    """Where the work is; coordinates come in pairs."""
-
-    lat: float | None = Field(None, ge=-90, le=90)
-    lng: float | None = Field(None, ge=-180, le=180)
-    address: Printable = Field("", max_length=300)
-    remote: bool = False
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Self:
-        if (self.lat is None) != (self.lng is None):
-            raise ValueError("lat and lng come together")
         return self
 
 

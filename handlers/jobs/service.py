@@ -1,8 +1,7 @@
 """Jobs: the use cases. Knows no transport.
 
 A job's auction is opened by an event in its stream, and every change that bidders must hear of is an event first. The document is
-written before (what is intended: `opening`, `pending`) and after (what happened); a process that dies in between leaves an
-intention, which the next call or the worker's sweep brings to its end.
+written before (what is intended) and after (what happened); see `openings` and `edits`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import structlog
+from pydantic import BaseModel
 from pymongo.errors import DuplicateKeyError
 
-from handlers.jobs.auctions import FAR, JobAuctions, check_terms, unopened_summary
+from handlers.jobs.auctions import JobAuctions
+from handlers.jobs.edits import MATERIAL, Edits
+from handlers.jobs.openings import Openings
 from handlers.jobs.views import job_view
-from models.job import Job, PendingEdit
+from models.job import Job
 from models.place import Location, geo_point
 from models.rules.visibility import DRAFT, job_visible
 from models.user import User
@@ -24,14 +25,8 @@ from server.clock import Clock
 from server.errors import AppError
 from server.metrics import JOBS_CREATED
 
-MATERIAL: Final = frozenset({"description", "skills", "budget"})
-"""What a bidder bid on: a change of these suspends the bids until they are reconfirmed (bidding.md, 15)."""
-
 _FIXED_ONCE_OPEN: Final = frozenset({"visibility", "invited", "auction"})
 _EDITABLE: Final = frozenset({"draft", "open", "closed", "awarded", "in_progress"})
-_LATE_START_MS: Final = 60_000
-
-log = structlog.get_logger(__name__)
 
 
 class Jobs:
@@ -39,11 +34,16 @@ class Jobs:
 
     Args:
         clock: the cluster's clock. auctions: the jobs' streams.
+
+    Attributes:
+        openings, edits: what may be left unfinished by a process that dies.
     """
 
     def __init__(self, clock: Clock, auctions: JobAuctions) -> None:
         self._clock = clock
         self._auctions = auctions
+        self.openings = Openings(clock, auctions)
+        self.edits = Edits(clock, auctions)
 
     async def create(self, principal: Principal, job_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Post a job, with the auction opened if it has one and is no draft.
@@ -57,16 +57,15 @@ class Jobs:
         """
         if not principal.may_post_jobs:
             raise AppError("FORBIDDEN", "Only clients post jobs")
-        job = await self._new_job(principal, job_id, fields)
+        live = fields["status"] != "draft" and fields["visibility"] != "private"
+        job = await self._new_job(principal, job_id, fields, live)
         try:
             await job.insert()
         except DuplicateKeyError:
             job = await self._own_job(principal, job_id)
         else:
             JOBS_CREATED.inc()
-        if fields["status"] != "draft" and fields["visibility"] != "private" and job.scope == DRAFT:
-            return await self._publish(job, principal)
-        return await self._shown(job, principal)
+        return await self._opened(job, principal)
 
     async def publish(self, principal: Principal, job_id: str, visibility: str | None) -> dict[str, Any]:
         """Publish a draft and open its auction. A published job stays as it is.
@@ -79,11 +78,13 @@ class Jobs:
             return await self._shown(job, principal)
         if job.status == "cancelled":
             raise AppError("CONFLICT", "The job was cancelled")
-        if visibility is None and job.visibility == "private":
-            visibility = "public"
-        if visibility is not None and job.opening is None:
-            job.visibility = visibility
-        return await self._publish(job, principal)
+        if job.opening is None:
+            wished = "public" if job.visibility == "private" else job.visibility
+            await self.openings.begin(job, visibility or wished)
+            job = await self._own_job(principal, job_id)
+            if job.scope == DRAFT and job.opening is None:
+                raise AppError("CONFLICT", "The job has changed meanwhile")
+        return await self._opened(job, principal)
 
     async def change(self, principal: Principal, job_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Change a job; a material change suspends the bids of its auction until they are reconfirmed.
@@ -97,26 +98,20 @@ class Jobs:
         """
         job = await self._own_job(principal, job_id)
         if job.opening is not None:
-            job = await self.finish_opening(job)
+            job = await self.openings.finish(job)
         if job.pending is not None:
-            await self.finish_edit(job)
+            await self.edits.finish(job)
             job = await self._own_job(principal, job_id)
-        changed = {name: value for name, value in fields.items() if value != self._current(job, name)}
+        changed = {name: value for name, value in fields.items() if value != _current(job, name)}
         if not changed:
             return await self._shown(job, principal)
         self._refuse_late(job, changed)
         stored = await self._stored_changes(job, principal, changed)
-        material = sorted(MATERIAL & changed.keys())
-        if material and self._has_stream(job):
-            await self._announce(job, principal, stored)
+        if MATERIAL & changed.keys() and self._has_stream(job):
+            await self.edits.announce(job, principal.id, stored)
         else:
-            guard = {"_id": job.id, "revision": job.revision, "scope": job.scope, "pending": None, "opening": None}
-            await self._apply(guard, stored, job.revision + (1 if material else 0))
-        job = await self._own_job(principal, job_id)
-        if job.opening is not None:  # an auction was added to a published job
-            await self._open(job)
-            job = await self._own_job(principal, job_id)
-        return await self._shown(job, principal)
+            await self.edits.apply(job, stored)
+        return await self._opened(await self._own_job(principal, job_id), principal)
 
     async def delete(self, principal: Principal, job_id: str) -> None:
         """Delete a draft.
@@ -159,7 +154,7 @@ class Jobs:
         if job.owner != principal.id and not principal.admin:
             raise AppError("FORBIDDEN", "Only the owner cancels a job")
         if job.opening is not None:
-            job = await self.finish_opening(job)
+            job = await self.openings.finish(job)
         if job.status == "cancelled":
             return await self._shown(job, principal)
         if self._has_stream(job):
@@ -182,74 +177,6 @@ class Jobs:
         job = await self._job(principal, job_id)
         counts = principal is None or principal.id != job.owner
         return await self._shown(job, principal), counts and job.scope != DRAFT
-
-    async def finish_opening(self, job: Job) -> Job:
-        """Bring an opening that was begun to its end; if its time has passed, the auction stays unopened."""
-        try:
-            await self._open(job)
-        except AppError as error:
-            if error.retryable:
-                raise
-            log.warning("job.opening_abandoned", job=job.id, code=error.code, errors=error.errors)
-        return await Job.get(job.id) or job
-
-    async def finish_edit(self, job: Job) -> None:
-        """Bring a material edit that was begun to its end, or drop it if the auction refuses it by now."""
-        if job.pending is None:
-            return
-        try:
-            await self._settle_edit(job, job.pending)
-        except AppError as error:
-            if error.retryable:
-                raise
-            log.warning("job.edit_dropped", job=job.id, code=error.code)
-
-    # -- opening ------------------------------------------------------------------------------------------------------
-
-    async def _publish(self, job: Job, principal: Principal) -> dict[str, Any]:
-        """Make a job visible, its auction opened first if it has one."""
-        now = self._clock.now()
-        jobs = Job.get_pymongo_collection()
-        if job.terms is None:
-            change = {"status": "open", "scope": _scope(job), "visibility": job.visibility, "published_at": now}
-            await jobs.update_one({"_id": job.id, "scope": DRAFT}, {"$set": {**change, "updated_at": now}})
-            return await self._shown(await self._own_job(principal, job.id), principal)
-        if job.opening is None:
-            terms = check_terms(job.terms, _currency(job), now)
-            begun = {
-                "opening": now,
-                "visibility": job.visibility,
-                "terms": terms.to_command(),
-                "auction": unopened_summary(job.id, terms).model_dump(),
-                "ends_at": terms.end_at,
-            }
-            await jobs.update_one({"_id": job.id, "opening": None, "auction.seq": 0}, {"$set": begun})
-            job = await self._own_job(principal, job.id)
-        if job.opening is not None:
-            await self._open(job)
-        return await self._shown(await self._own_job(principal, job.id), principal)
-
-    async def _open(self, job: Job) -> None:
-        """The event, then the document. What refuses the terms for good ends the opening."""
-        assert job.terms is not None, "an opening has terms"
-        now = self._clock.now()
-        if job.terms["start_at"] < now - _LATE_START_MS < now < job.terms["end_at"]:
-            # The process that began this died a while ago: the auction starts now instead.
-            job.terms = {**job.terms, "start_at": now}
-        jobs = Job.get_pymongo_collection()
-        try:
-            await self._auctions.open(job)
-        except AppError as error:
-            # A mismatch: it is open already, with an earlier start.
-            if error.code != "IDEMPOTENCY_MISMATCH":
-                if not error.retryable:
-                    await jobs.update_one({"_id": job.id, "opening": job.opening}, {"$unset": {"opening": ""}})
-                raise
-        await self._auctions.refresh(job)
-        done = {"status": "open", "scope": _scope(job), "published_at": job.published_at or now, "updated_at": now}
-        await jobs.update_one({"_id": job.id, "opening": {"$gt": 0}}, {"$set": done, "$unset": {"opening": ""}})
-
-    # -- editing ------------------------------------------------------------------------------------------------------
 
     def _refuse_late(self, job: Job, changed: Mapping[str, Any]) -> None:
         if job.status not in _EDITABLE:
@@ -274,64 +201,14 @@ class Jobs:
         if "invited" in stored:
             await _require_people(stored["invited"], principal)
         if not self._has_stream(job) and {"auction", "budget"} & stored.keys():
-            raw = stored.pop("auction") if "auction" in stored else job.terms
-            budget = stored["budget"] if "budget" in stored else _plain_budget(job)
-            stored |= self._terms_fields(job.id, raw, budget["currency"] if budget else None, job.scope != DRAFT)
+            terms = stored.pop("auction") if "auction" in stored else job.terms
+            budget = stored["budget"] if "budget" in stored else _plain(job.budget)
+            currency = budget["currency"] if budget else None
+            if job.scope == DRAFT:
+                stored |= self.openings.draft(job.id, terms, currency)
+            elif terms is not None:
+                stored |= self.openings.intention(job.id, terms, currency, job.visibility)
         return stored
-
-    def _terms_fields(
-        self, job_id: str, raw: Mapping[str, Any] | None, currency: str | None, opening: bool
-    ) -> dict[str, Any]:
-        """What a job stores of its auction before that is open. A draft keeps the terms as given: "now" is later for it."""
-        if raw is None:
-            return {"terms": None, "auction": None, "ends_at": FAR}
-        now = self._clock.now()
-        terms = check_terms(raw, currency, now)
-        fields = {"auction": unopened_summary(job_id, terms).model_dump(), "ends_at": terms.end_at}
-        if opening:
-            return {**fields, "terms": terms.to_command(), "opening": now}
-        return {**fields, "terms": {**raw, "currency": terms.currency}}
-
-    async def _announce(self, job: Job, principal: Principal, stored: dict[str, Any]) -> None:
-        """A material edit: the intention, the event, the document."""
-        edit = PendingEdit(revision=job.revision + 1, fields=stored, actor=principal.id, since=self._clock.now())
-        begun = await Job.get_pymongo_collection().update_one(
-            {"_id": job.id, "revision": job.revision, "pending": None}, {"$set": {"pending": edit.model_dump()}}
-        )
-        if not begun.matched_count:
-            raise AppError("CONFLICT", "Another change of this job is under way")
-        await self._settle_edit(job, edit)
-
-    async def _settle_edit(self, job: Job, edit: PendingEdit) -> None:
-        """The event, then the document. An event that is there already is not appended again."""
-        material = sorted(MATERIAL & edit.fields.keys())
-        try:
-            await self._auctions.suspend(job, edit.revision, material, edit.actor)
-        except AppError as error:
-            if error.retryable:
-                raise
-            if await self._auctions.revision(job) < edit.revision:
-                await Job.get_pymongo_collection().update_one(
-                    {"_id": job.id, "pending.revision": edit.revision}, {"$unset": {"pending": ""}}
-                )
-                raise
-        await self._apply({"_id": job.id, "pending.revision": edit.revision}, edit.fields, edit.revision)
-
-    async def _apply(self, guard: Mapping[str, Any], stored: Mapping[str, Any], revision: int) -> None:
-        """Write changes. Monotone by revision: an edit that somebody else has finished already is not written again."""
-        present = {name: value for name, value in stored.items() if value is not None}
-        cleared = {name: "" for name, value in stored.items() if value is None}
-        change = {
-            "$set": {**present, "revision": revision, "updated_at": self._clock.now()},
-            "$unset": {**cleared, "pending": ""},
-        }
-        if (await Job.get_pymongo_collection().update_one(guard, change)).matched_count:
-            return
-        meanwhile = await Job.get(guard["_id"])
-        if meanwhile is None or "pending.revision" not in guard or meanwhile.revision < revision:
-            raise AppError("CONFLICT", "The job has changed meanwhile")
-
-    # -- reading ------------------------------------------------------------------------------------------------------
 
     async def _job(self, principal: Principal | None, job_id: str) -> Job:
         job = await Job.get(job_id)
@@ -345,6 +222,13 @@ class Jobs:
             raise AppError("FORBIDDEN", "Only the owner changes a job")
         return job
 
+    async def _opened(self, job: Job, principal: Principal) -> dict[str, Any]:
+        """The job, its auction opened if that was begun."""
+        if job.opening is not None:
+            await self.openings.run(job)
+            job = await self._own_job(principal, job.id)
+        return await self._shown(job, principal)
+
     async def _shown(self, job: Job, viewer: Principal | None) -> dict[str, Any]:
         """The job with its auction as of now, not as of the follower's last visit."""
         if self._has_stream(job):
@@ -355,16 +239,15 @@ class Jobs:
         """Whether the job's auction has been opened."""
         return job.auction is not None and job.auction.seq > 0
 
-    def _current(self, job: Job, name: str) -> Any:
-        if name == "auction":
-            return job.terms
-        value = getattr(job, name)
-        return value.model_dump() if hasattr(value, "model_dump") else value
-
-    async def _new_job(self, principal: Principal, job_id: str, fields: Mapping[str, Any]) -> Job:
+    async def _new_job(self, principal: Principal, job_id: str, fields: Mapping[str, Any], live: bool) -> Job:
         await _require_people(fields["invited"], principal)
         now = self._clock.now()
-        budget = fields["budget"]
+        budget, terms = fields["budget"], fields["auction"]
+        currency = budget["currency"] if budget else None
+        if live:
+            state = self.openings.intention(job_id, terms, currency, fields["visibility"])
+        else:
+            state = self.openings.draft(job_id, terms, currency)
         location = Location.model_validate(fields["location"]) if fields["location"] else None
         plain = ("title", "description", "category", "skills", "visibility", "invited", "priority")
         job: Job = Job.model_validate(
@@ -378,22 +261,19 @@ class Jobs:
                 "point": geo_point(location),
                 "created_at": now,
                 "updated_at": now,
-                **self._terms_fields(job_id, fields["auction"], budget["currency"] if budget else None, False),
+                **state,
             }
         )
         return job
 
 
-def _scope(job: Job) -> str:
-    return "invited" if job.visibility == "invited" else "public"
+def _current(job: Job, name: str) -> Any:
+    """The value of a field of `JobChanges`, as it would be sent."""
+    return job.terms if name == "auction" else _plain(getattr(job, name))
 
 
-def _currency(job: Job) -> str | None:
-    return job.budget.currency if job.budget else None
-
-
-def _plain_budget(job: Job) -> dict[str, Any] | None:
-    return job.budget.model_dump() if job.budget else None
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 async def _require_people(ids: list[str], principal: Principal) -> None:

@@ -72,8 +72,8 @@ class Tasks:
         before = self._clock.now() - _ABANDONED_MS
         opening = await Job.find({"opening": {"$gt": 0, "$lt": before}}).limit(_BATCH).to_list()
         for job in opening:
-            await self._jobs.finish_opening(job)
+            await self._jobs.openings.finish(job)
         pending = await Job.find({"pending.since": {"$gt": 0, "$lt": before}}).limit(_BATCH).to_list()
         for job in pending:
-            await self._jobs.finish_edit(job)
+            await self._jobs.edits.finish(job)
         return len(opening) + len(pending)

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
+from models.rules.auction.currencies import CURRENCIES
 from server.clock import to_ms, to_rfc3339
 
 MOST_MINOR_UNITS: Final = 9_007_199_254_740_991
@@ -111,6 +121,36 @@ Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_-]+
 
 Amount = Annotated[int, Field(ge=0, le=MOST_MINOR_UNITS)]
 """Money in minor units; the currency is beside it."""
+
+
+def known_currency(code: str) -> str:
+    """The code itself, if ISO 4217 has it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if code not in CURRENCIES:
+        raise ValueError("is not an ISO 4217 currency")
+    return code
+
+
+Currency = Annotated[str, AfterValidator(known_currency), Field(examples=["EUR"])]
+"""ISO 4217."""
+
+
+class LocationIn(Body):
+    """A place on the map, an address, or neither when the work is remote; coordinates come in pairs."""
+
+    lat: float | None = Field(None, ge=-90, le=90)
+    lng: float | None = Field(None, ge=-180, le=180)
+    address: Printable = Field("", max_length=300)
+    remote: bool = False
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.lat is None) != (self.lng is None):
+            raise ValueError("lat and lng come together")
+        return self
 
 
 def _drop_default(schema: dict[str, Any]) -> None:

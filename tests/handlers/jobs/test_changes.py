@@ -166,7 +166,7 @@ async def test_an_interrupted_opening_is_finished(market: Market, client: str, o
     assert stored is not None
     assert stored.terms is not None
     now = market.context.clock.now()
-    terms = {**stored.terms, "start_at": now - 120_000}
+    terms = {**stored.terms, "currency": "EUR", "start_at": now - 120_000}
     begun = {"opening": now - 120_000, "terms": terms, "auction.start_at": now - 120_000}
     await Job.get_pymongo_collection().update_one({"_id": draft["id"]}, {"$set": begun})
     if opened:
@@ -188,7 +188,7 @@ async def test_an_opening_whose_time_has_passed_leaves_a_draft(market: Market, c
     stored = await Job.get(draft["id"])
     assert stored is not None
     assert stored.terms is not None
-    begun = {"opening": now, "terms": {**stored.terms, "start_at": now}}
+    begun = {"opening": now, "terms": {**stored.terms, "currency": "EUR", "start_at": now}}
     await Job.get_pymongo_collection().update_one({"_id": draft["id"]}, {"$set": begun})
     market.context.clock.shift_ms += 7_200_000
     assert await market.tasks.sweep() == 1
