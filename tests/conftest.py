@@ -35,7 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
     PyMongo's pool drops a socket without closing it when its client is closed while the socket is still connecting. The pattern
     takes sockets that never had a peer, no others.
     """
-    pattern = r"ignore:unclosed <socket.socket fd=\d+, family=2, type=1, proto=6, laddr=\('0.0.0.0', 0\)>:ResourceWarning"
+    pattern = (
+        r"ignore:unclosed <socket.socket fd=\d+, family=2, type=1, proto=6, laddr=\('0.0.0.0', 0\)>:ResourceWarning"
+    )
     config.addinivalue_line("filterwarnings", pattern)
 
 
