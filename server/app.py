@@ -37,6 +37,7 @@ from server.web.app import build_web, release, runner_options
 from server.web.asyncapi import asyncapi_routes
 from server.web.asyncapi import describe as describe_sockets
 from server.web.openapi import describe as describe_routes
+from server.web.protocol import Runner
 from server.web.router import Router
 from server.web.streams import StreamRoutes
 
@@ -149,7 +150,7 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
     context, stream_routes = compose(settings)
     stopping = _signalled()
     async with running(context):
-        runner = web.AppRunner(build_app(context, stream_routes), **runner_options(settings))
+        runner = Runner(build_app(context, stream_routes), **runner_options(settings))
         await runner.setup()
         try:
             site = web.TCPSite(runner, host, port, backlog=1024)

@@ -20,7 +20,7 @@ _REQUEST_HEADERS: Final = (
 _RESPONSE_HEADERS: Final = "X-Request-Id, Retry-After, Location, Idempotency-Replayed"
 
 
-def request_id(request: web.Request) -> str:
+def request_id(request: web.BaseRequest) -> str:
     """The id of this request: the caller's own `X-Request-Id` if it is a sane one, else a new one."""
     if REQUEST_ID not in request:
         sent = request.headers.get("X-Request-Id", "")

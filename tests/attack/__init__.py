@@ -1,0 +1,1 @@
+"""Clients that are hostile or broken, against real processes."""
