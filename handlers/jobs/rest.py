@@ -145,4 +145,5 @@ def _viewer(call: Call) -> str:
     """Who looks: the user, or of anonymous ones whatever tells them apart without keeping their address."""
     if call.principal is not None:
         return call.principal.id
-    return derived_id("viewer", call.request.remote or "", call.request.headers.get("User-Agent", ""))
+    browser = call.request.headers.get("User-Agent", "").encode(errors="replace").decode()  # headers may hold any bytes
+    return derived_id("viewer", call.request.remote or "", browser)
