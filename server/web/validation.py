@@ -14,6 +14,8 @@ M = TypeVar("M", bound=BaseModel)
 
 _MOST_ERRORS: Final = 50
 _LONGEST_LOC: Final = 100
+_NO_OBJECT: Final = frozenset({"model_type", "model_attributes_type"})
+"""Kinds of errors whose message would name a class of ours."""
 
 
 def field_errors(error: ValidationError, where: str | None = None) -> list[dict[str, Any]]:
@@ -22,7 +24,7 @@ def field_errors(error: ValidationError, where: str | None = None) -> list[dict[
     return [
         {
             "loc": prefix + [part[:_LONGEST_LOC] if isinstance(part, str) else part for part in item["loc"]],
-            "msg": item["msg"].removeprefix("Value error, "),
+            "msg": "must be an object" if item["type"] in _NO_OBJECT else item["msg"].removeprefix("Value error, "),
         }
         for item in error.errors(include_url=False, include_context=False, include_input=False)[:_MOST_ERRORS]
     ]
