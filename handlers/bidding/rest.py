@@ -27,6 +27,7 @@ from server.streams.active import Answer
 from server.web.router import Call, Router
 
 _TAGS: Final = ("auctions",)
+_JSON_LINES: Final = "application/x-ndjson"
 _BASE: Final = ("AUCTION_NOT_FOUND", "UNAVAILABLE")
 BID_ERRORS: Final = (
     *_BASE,
@@ -134,6 +135,7 @@ def add_routes(router: Router, auctions: Auctions) -> None:
         summary="The public log, verifiable",
         description="JSON Lines: one event a line, each linked to the one before by `hash`. `rialto verify-log` checks it.",
         tags=_TAGS,
+        media=(_JSON_LINES,),
         auth="optional",
         errors=_BASE,
     )
@@ -143,6 +145,7 @@ def add_routes(router: Router, auctions: Auctions) -> None:
         rest.export,
         summary="The auditor's export, with salts and private fields",
         tags=_TAGS,
+        media=(_JSON_LINES,),
         admin=True,
         errors=_BASE,
     )
@@ -198,7 +201,7 @@ def _seq(text: str) -> int:
 
 
 async def _json_lines(call: Call, lines: AsyncIterator[bytes]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
+    response = web.StreamResponse(headers={"Content-Type": _JSON_LINES, "Cache-Control": "no-store"})
     first = await anext(lines, b"")  # failures before the first byte are still a problem+json
     await response.prepare(call.request)
     if call.request.method != "HEAD":  # aiohttp would send the body, and the client take it for the next answer

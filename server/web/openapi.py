@@ -165,16 +165,13 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route, references: _References) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     headers = {"X-Request-Id": {"description": "id of this request in the logs", "schema": {"type": "string"}}}
-    if route.answer is None:
-        status = 204 if route.status == 200 else route.status
-        responses[str(status)] = {"description": HTTPStatus(status).phrase, "headers": headers}
-    else:
-        schema = references[route.answer, "serialization"]
-        responses[str(route.status)] = {
-            "description": HTTPStatus(route.status).phrase,
-            "headers": headers,
-            "content": {"application/json": {"schema": schema}},
-        }
+    content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in route.media}
+    if route.answer is not None:
+        content["application/json"] = {"schema": references[route.answer, "serialization"]}
+    status = 204 if route.status == 200 and not content else route.status
+    responses[str(status)] = {"description": HTTPStatus(status).phrase, "headers": headers}
+    if content:
+        responses[str(status)]["content"] = content
     by_status: dict[int, list[str]] = {}
     for code in problem_codes(route):
         by_status.setdefault(CODES[code].status, []).append(code)

@@ -35,6 +35,7 @@ class Route:
         handler: what runs.
         summary, description, tags: for the OpenAPI document.
         body, query, answer: pydantic models of the request's body, its query string and the successful answer.
+        media: media types of answers that the handler streams itself; beside JSON if there is an `answer` too.
         status: of a successful answer that has content.
         auth: `optional` lets anonymous callers in, but refuses a bad token.
         admin: only administrators; everybody else gets FORBIDDEN.
@@ -51,6 +52,7 @@ class Route:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     answer: type[BaseModel] | None
+    media: tuple[str, ...]
     status: int
     auth: Auth
     admin: bool
@@ -141,6 +143,7 @@ class Router:
         body: type[BaseModel] | None = None,
         query: type[BaseModel] | None = None,
         answer: type[BaseModel] | None = None,
+        media: tuple[str, ...] = (),
         status: int = 200,
         auth: Auth = "required",
         admin: bool = False,
@@ -163,6 +166,7 @@ class Router:
             body=body,
             query=query,
             answer=answer,
+            media=media,
             status=status,
             auth=auth,
             admin=admin,

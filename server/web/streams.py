@@ -132,6 +132,7 @@ class StreamRoutes:
             tags=_TAGS,
             query=EventsQuery,
             answer=StreamPage,
+            media=("text/event-stream",),
             auth="optional",
             errors=_READABLE,
         )
