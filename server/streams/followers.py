@@ -37,7 +37,8 @@ _BATCH: Final = 500
 _HISTORY_LOST: Final = frozenset({136, 222, 280, 286})
 """CappedPositionLost, CloseChangeStream, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
-_Read = tuple[dict[str, Any] | None, Any]
+_Read = tuple[dict[str, Any] | None, Any, Exception | None]
+"""Document, resume token, and what ended the reading."""
 
 Handle = Callable[[Sequence[StoredEvent]], Awaitable[None]]
 
@@ -105,16 +106,15 @@ class Followers:
             try:
                 if await self._lease(follower):
                     await self._run(follower)
-            except* _LeaseLost:
+            except _LeaseLost:
                 log.info("follower.handed_over", follower=follower.name)
-            except* PyMongoError as group:
-                await self._failed(follower, group)
-            except* Exception as group:
-                log.warning("follower.failed", follower=follower.name, exc_info=group)
+            except PyMongoError as error:
+                await self._failed(follower, error)
+            except Exception:
+                log.warning("follower.failed", follower=follower.name, exc_info=True)
             await asyncio.sleep(_RETRY_S)
 
-    async def _failed(self, follower: Follower, group: BaseExceptionGroup[PyMongoError]) -> None:
-        error = group.exceptions[0]
+    async def _failed(self, follower: Follower, error: PyMongoError) -> None:
         log.warning("follower.failed", follower=follower.name, error=str(error))
         if isinstance(error, OperationFailure) and error.code in _HISTORY_LOST:
             log.warning("follower.history_lost", follower=follower.name, hint="everything is read once more")
@@ -137,22 +137,26 @@ class Followers:
             if token is None:
                 await self._scan(follower)
             read: asyncio.Queue[_Read] = asyncio.Queue(maxsize=2 * _BATCH)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_read_ahead(changes, read))
-                group.create_task(self._work_off(follower, read))
+            reader = asyncio.create_task(_read_ahead(changes, read), name=f"read ahead {follower.name}")
+            try:
+                await self._work_off(follower, read)
+            finally:
+                await end([reader])
 
     async def _work_off(self, follower: Follower, read: asyncio.Queue[_Read]) -> None:
         """Handle whatever has been read, as one batch, and keep the position after it."""
         while True:
             reads = [await read.get()]
-            while not read.empty() and len(reads) < _BATCH:
+            while not read.empty() and len(reads) < _BATCH and reads[-1][2] is None:
                 reads.append(read.get_nowait())
-            events = [StoredEvent.from_document(document) for document, _ in reads if document is not None]
+            events = [StoredEvent.from_document(document) for document, _, _ in reads if document is not None]
             if events:
                 await self._handle(follower, events)
             else:
                 metrics.FOLLOWER_LAG.labels(follower.name).set(0)
             await self._keep(follower, reads[-1][1])
+            if (failure := reads[-1][2]) is not None:
+                raise failure
 
     async def _scan(self, follower: Follower) -> None:
         """Everything there is, stream by stream."""
@@ -216,10 +220,13 @@ class Followers:
 
 
 async def _read_ahead(changes: AsyncChangeStream[dict[str, Any]], read: asyncio.Queue[_Read]) -> None:
-    """Put (document, resume token) on the queue; (None, token) each second in which nothing happened."""
-    while True:
-        change = await changes.try_next()
-        await read.put((None if change is None else change["fullDocument"], changes.resume_token))
+    """Put what happened on the queue, a beat without a document each second in which nothing did, and last a failure."""
+    try:
+        while True:
+            change = await changes.try_next()
+            await read.put((None if change is None else change["fullDocument"], changes.resume_token, None))
+    except PyMongoError as error:
+        await read.put((None, None, error))
 
 
 def _prefixes(kinds: Sequence[str]) -> str:
