@@ -9,7 +9,6 @@ import secrets
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import orjson
@@ -57,7 +56,7 @@ class Cluster:
 
     async def stop(self) -> None:
         """End everything."""
-        await asyncio.gather(*(child.stop() for child in self._children.values() if child.pid))
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
         await asyncio.gather(self.valkey.stop(), self.mongod.stop())
 
     async def heal(self) -> None:
@@ -74,15 +73,15 @@ class Cluster:
         for index in range(INSTANCES):
             await self.ready(index)
 
-    async def ready(self, index: int) -> None:
-        """Return when this instance says that it works, with all of its surroundings."""
+    async def ready(self, index: int, status: str = "ok") -> None:
+        """Return when this instance says that it works, with all of its surroundings; `degraded`: without Valkey."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as http:
 
             async def works() -> bool:
-                return await _status(http, self.urls[index]) == "ok"
+                return await _status(http, self.urls[index]) == status
 
             try:
-                await patiently(works, f"instance {index + 1} to be ready")
+                await patiently(works, f"instance {index + 1} to be {status}")
             except AssertionError as error:
                 raise AssertionError(f"{error}\n{self._last_words()}") from None
 
@@ -96,6 +95,11 @@ class Cluster:
     async def kill_instance(self, index: int) -> None:
         """SIGKILL to a web instance."""
         await self._children[f"web-{index + 1}"].kill()
+
+    async def replace_instance(self, index: int) -> None:
+        """SIGKILL to a web instance, which is started again at once; does not wait for it to be ready."""
+        await self.kill_instance(index)
+        await self.start_instance(index)
 
     async def start_worker(self, name: str = "worker") -> None:
         """Start a worker, unless the one of that name runs."""
@@ -190,9 +194,9 @@ async def _start_again(database: Mongod | Valkey) -> None:
     assert port in (0, database.port), f"port {port} was taken while its server was down"
 
 
-async def _status(http: aiohttp.ClientSession, url: str) -> Any:
+async def _status(http: aiohttp.ClientSession, url: str) -> str:
     try:
         async with http.get(f"{url}/health/ready") as answer:
-            return orjson.loads(await answer.read())["status"]
+            return str(orjson.loads(await answer.read())["status"])
     except (aiohttp.ClientError, TimeoutError):
-        return None
+        return "silent"

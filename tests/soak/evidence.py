@@ -10,7 +10,6 @@ import aiohttp
 import orjson
 from pymongo import AsyncMongoClient
 
-from models.auction import Auction as Listing
 from models.event import EventDocument
 from server.dev.api import Api
 from server.streams.event import StoredEvent
@@ -86,8 +85,10 @@ class Evidence:
         """MongoDB holds the same events; each bid's key once, at the seq that was acknowledged; no refused one."""
         client: AsyncMongoClient[dict[str, Any]]
         async with AsyncMongoClient(cluster.mongod.url, tz_aware=True) as client:
-            found = client[DATABASE][EventDocument.Settings.name].find({"stream": self.auction.stream}).sort("seq", 1)
-            documents = await found.to_list()
+            stored = client[DATABASE][EventDocument.Settings.name]
+            documents: list[dict[str, Any]] = (
+                await stored.find({"stream": self.auction.stream}).sort("seq", 1).to_list()
+            )
         assert [StoredEvent.from_document(document).wire for document in documents] == list(self.lines)
         keyed = [(document["actor"], document["key"]) for document in documents if document["type"] == "bid"]
         assert len(set(keyed)) == len(keyed), "a key is in the log twice"
@@ -95,10 +96,9 @@ class Evidence:
         assert {one.key: one.ack["seq"] for one in self.auction.placed}.items() <= by_key.items()
         assert not by_key.keys() & set(self.auction.refused), "a bid that was refused is in the log all the same"
 
-    async def verifies(self, cluster: Cluster, http: aiohttp.ClientSession, admin: Api) -> None:
+    async def verifies(self, cluster: Cluster, http: aiohttp.ClientSession, admin_token: str) -> None:
         """`rialto verify-log` finds both the public log and the auditor's export good."""
-        assert admin.token is not None
-        export = await download(http, self.auction.urls[0], f"/auctions/{self.auction.id}/export", admin.token)
+        export = await download(http, self.auction.urls[0], f"/auctions/{self.auction.id}/export", admin_token)
         public_file, export_file = (cluster.folder / f"{self.auction.id}.{name}" for name in ("log", "export"))
         await asyncio.to_thread(public_file.write_bytes, b"\n".join(self.lines) + b"\n")
         await asyncio.to_thread(export_file.write_bytes, export)
@@ -118,17 +118,15 @@ class Evidence:
             if (one := by_user.get(bidder.user)) is not None:
                 assert await bidder.repeat(one) == {**one.ack, "replayed": True}
 
-    async def listed(self, cluster: Cluster) -> None:
-        """The worker brings the read model up to the last event."""
-        client: AsyncMongoClient[dict[str, Any]]
-        async with AsyncMongoClient(cluster.mongod.url, tz_aware=True) as client:
-            listings = client[DATABASE][Listing.Settings.name]
-            last: dict[str, Any] = {}
+    async def listed(self, api: Api) -> None:
+        """The worker brings the job, as lists show it, up to the last event."""
+        shown: dict[str, Any] = {}
 
-            async def level() -> bool:
-                last.update(await listings.find_one({"_id": self.auction.id}) or {})
-                return last.get("truth_seq") == len(self.events)
+        async def level() -> bool:
+            shown.update((await api.get(f"/jobs/{self.auction.job}"))["auction"])
+            return bool(shown["seq"] == len(self.events))
 
-            await patiently(
-                level, f"the listing to reach event {len(self.events)}", progress=lambda: last.get("truth_seq")
-            )
+        await patiently(level, f"the job to reach event {len(self.events)}", progress=lambda: shown.get("seq"))
+        auction = await api.get(f"/auctions/{self.auction.id}")
+        for name in ("id", "status", "price", "leader", "bid_count", "end_at", "seq"):
+            assert shown[name] == auction[name], (name, shown, auction)

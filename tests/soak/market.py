@@ -8,26 +8,22 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 
-from models.rules.stream import Command
-from server.app import compose, running
 from server.auth.admins import grant_admin
-from server.clock import new_id, new_salt
 from server.dev.api import Api
-from server.settings import Settings
+from server.dev.demo import rfc3339
 from tests.soak.cluster import DATABASE, Cluster
 from tests.soak.evidence import Evidence
 from tests.soak.patience import patiently
-from tests.soak.people import Auction, Bidder, Watcher
+from tests.soak.people import START_AMOUNT, Auction, Bidder, Listener, Watcher
 
 log = logging.getLogger(__name__)
 
 _PASSWORD = "correct horse battery"
-_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -43,14 +39,16 @@ class Crowd:
 class Market:
     """A running auction. Use `trading`."""
 
-    def __init__(self, cluster: Cluster, crowd: Crowd, http: aiohttp.ClientSession, auction: Auction) -> None:
+    def __init__(
+        self, cluster: Cluster, crowd: Crowd, http: aiohttp.ClientSession, auction: Auction, bidders: list[Bidder]
+    ) -> None:
         self.cluster = cluster
         self.crowd = crowd
         self.auction = auction
-        self.bidders: list[Bidder] = []
+        self.bidders = bidders
         self.watchers = [
-            # every other one moves on its own accord, all the others only when they must
-            Watcher(auction, index, stay=crowd.bids // 7 if index % 2 else None)
+            # every fifth has no socket; every other one moves on its own accord, the rest only when they must
+            (Watcher if index % 5 else Listener)(auction, index, stay=crowd.bids // 7 if index % 2 else None)
             for index in range(crowd.watchers)
         ]
         self._http = http
@@ -69,6 +67,12 @@ class Market:
             f"{count} more bids",
             progress=lambda: len(self.auction.placed),
         )
+
+    async def tallies(self, what: str, count: int) -> None:
+        """Return when this has happened so many times more."""
+        tally = self.auction.tally
+        wanted = tally[what] + count
+        await patiently(lambda: tally[what] >= wanted, f"{count} more {what}", progress=lambda: tally[what])
 
     async def watchers_reach(self, seqs: list[int], when: str) -> None:
         """Return when each watcher has seen its seq."""
@@ -107,6 +111,27 @@ class Market:
         left = datetime.fromisoformat(auction["end_at"]) - datetime.now(UTC)
         await asyncio.sleep(left.total_seconds() + 0.5)
 
+    async def is_refused_for_now(self) -> None:
+        """Check that every instance lives, knows that it is not ready, and answers so that a retry is made."""
+        await asyncio.gather(*(self._is_refused_for_now(url) for url in self.auction.urls))
+
+    async def _is_refused_for_now(self, url: str) -> None:
+        auction = f"{url}/api/v1/auctions/{self.auction.id}"
+        live, ready, question, command = await asyncio.gather(
+            self._answer("GET", f"{url}/health/live"),
+            self._answer("GET", f"{url}/health/ready"),
+            self._answer("GET", auction),
+            self._answer("POST", f"{auction}/bids/1/retract", {"reason": "typo"}),
+        )
+        assert (live[0], ready[0]) == (200, 503), (live, ready)
+        for status, problem in (question, command):
+            assert (status, problem["code"], problem["retryable"]) == (503, "UNAVAILABLE", True), problem
+
+    async def _answer(self, method: str, url: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {self.bidders[0].token}"}
+        async with self._http.request(method, url, json=body, headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None)
+
     async def prove(self) -> Evidence:
         """Check everything that must hold afterwards; the log."""
         await self.cluster.heal()
@@ -116,66 +141,73 @@ class Market:
         evidence.seen_by(self.watchers)
         await evidence.repeats(self.bidders)
         await evidence.stored(self.cluster)
-        await evidence.verifies(self.cluster, self._http, await self._admin())
-        await evidence.listed(self.cluster)
+        await evidence.verifies(self.cluster, self._http, (await self._admin()).token)
+        await evidence.listed(self._api())
         log.info("%d events; %s", len(evidence.events), dict(sorted(self.auction.tally.items())))
         return evidence
-
-    async def invite(self) -> None:
-        """Make the bidders' accounts."""
-        for index in range(self.crowd.bidders):
-            api = await _registered(self._http, self.auction.urls[0], "freelancer")
-            user = (await api.get("/users/me"))["id"]
-            assert api.token is not None
-            self.bidders.append(Bidder(self.auction, index, user=user, token=api.token, think_s=self.crowd.think_s))
 
     def _api(self) -> Api:
         return Api(self._http, self.auction.urls[0])
 
-    async def _admin(self) -> Api:
-        api = await _registered(self._http, self.auction.urls[0], "client")
-        me = await api.get("/users/me")
-        assert await grant_admin(self.cluster.mongod.url, DATABASE, me["email"])
-        await api.sign_in()
-        return api
+    async def _admin(self) -> Account:
+        account = await _registered(self._http, self.auction.urls[0], "client")
+        assert await grant_admin(self.cluster.mongod.url, DATABASE, account.email)
+        await account.api.sign_in()
+        return account
 
 
 @asynccontextmanager
 async def market(
-    cluster: Cluster, crowd: Crowd, *, lasts_ms: int = 24 * _HOUR_MS, soft_close: dict[str, int] | None = None
+    cluster: Cluster, crowd: Crowd, *, lasts_s: int = 86_400, soft_close: dict[str, int] | None = None
 ) -> AsyncIterator[Market]:
     """An english auction that has just been opened, and its bidders and watchers, who do nothing yet."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
-        auction = Auction(new_id(), cluster.urls)
-        trade = Market(cluster, crowd, http, auction)
-        await trade.invite()
-        await _open(cluster, auction, lasts_ms, soft_close)
-        yield trade
+        accounts = [await _registered(http, cluster.urls[0], "freelancer") for _ in range(crowd.bidders)]
+        auction = await _opened(cluster, await _registered(http, cluster.urls[0], "client"), lasts_s, soft_close)
+        bidders = [
+            Bidder(auction, index, user=account.user, token=account.token, think_s=crowd.think_s)
+            for index, account in enumerate(accounts)
+        ]
+        yield Market(cluster, crowd, http, auction, bidders)
 
 
-async def _open(cluster: Cluster, auction: Auction, lasts_ms: int, soft_close: dict[str, int] | None) -> None:
-    settings = Settings(
-        mongodb_url=cluster.mongod.url,
-        mongodb_database=DATABASE,
-        redis_url=cluster.valkey.url,
-        token_secret=cluster.token_secret,
-    )
-    context, _ = compose(settings)
-    async with running(context):
-        terms: dict[str, Any] = {
+async def _opened(cluster: Cluster, client: Account, lasts_s: int, soft_close: dict[str, int] | None) -> Auction:
+    """A new job's auction."""
+    job: dict[str, Any] = {
+        "title": "Paint the bridge",
+        "description": "Both sides, while people walk over it",
+        "category": "painting",
+        "auction": {
             "format": "english",
             "currency": "EUR",
-            "start_amount": 1_000,
+            "start_amount": START_AMOUNT,
             "increments": [{"from": 0, "step": 10}],
-            "end_at": context.clock.now() + lasts_ms,
+            "end_at": rfc3339(datetime.now(UTC) + timedelta(seconds=lasts_s)),
             "soft_close": soft_close,
-        }
-        command = Command("open", new_id(), {"job": new_id(), "terms": terms}, "open", {"salt": new_salt()})
-        await context.streams.append(auction.stream, command)
+        },
+    }
+    posted = await client.api.post("/jobs", job)
+    return Auction(posted["auction"]["id"], posted["id"], cluster.urls)
 
 
-async def _registered(http: aiohttp.ClientSession, url: str, role: str) -> Api:
-    """A new account, signed in."""
-    api = Api(http, url, email=f"{secrets.token_hex(8)}@example.com", password=_PASSWORD)
+@dataclass(frozen=True)
+class Account:
+    """Somebody signed in at the first instance."""
+
+    api: Api
+    user: str
+    email: str
+
+    @property
+    def token(self) -> str:
+        """The access token."""
+        assert self.api.token is not None
+        return self.api.token
+
+
+async def _registered(http: aiohttp.ClientSession, url: str, role: str) -> Account:
+    """A new account."""
+    email = f"{secrets.token_hex(8)}@example.com"
+    api = Api(http, url, email=email, password=_PASSWORD)
     await api.register("Somebody", role)
-    return api
+    return Account(api, (await api.get("/users/me"))["id"], email)

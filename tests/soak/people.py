@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,7 +25,11 @@ REFUSALS: Final = frozenset({"BID_TOO_WEAK", "ALREADY_LEADING", "LIMIT_NOT_IMPRO
 """Answers that are a part of bidding when a hundred do so at once."""
 
 _ANSWER_S: Final = 20.0
+_SILENCE_S: Final = 40.0
+"""An event source says that it is still there every 15 s."""
+
 _STEP: Final = 100
+START_AMOUNT: Final = 1_000
 
 
 def fingerprint(event: dict[str, Any]) -> bytes:
@@ -57,11 +62,12 @@ class Auction:
     """
 
     id: str
+    job: str
     urls: Sequence[str]
     placed: list[Placed] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
-    _highest: int = 1_000
+    _highest: int = START_AMOUNT
 
     @property
     def stream(self) -> str:
@@ -77,23 +83,25 @@ class Auction:
 class _Client:
     """Somebody who goes on to another instance when one fails."""
 
-    def __init__(self, auction: Auction, first: int, token: str | None) -> None:
+    def __init__(self, auction: Auction, first: int, token: str | None = None) -> None:
         self.auction = auction
         self._next = first
-        self._token = token
+        self.token = token
+
+    def next_url(self) -> str:
+        """The next instance."""
+        self._next += 1
+        return self.auction.urls[self._next % len(self.auction.urls)]
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Wire]:
         """A socket at the next instance. Raises one of LOST."""
-        url = self.auction.urls[self._next % len(self.auction.urls)]
-        self._next += 1
+        url = self.next_url()
         async with asyncio.timeout(_ANSWER_S):
-            wire = Wire(url, "websocket")
-            await wire.__aenter__()
+            wire = await Wire(url, "websocket").__aenter__()
         try:
             async with asyncio.timeout(_ANSWER_S):
-                auth = {"token": self._token} if self._token else None
-                answer = await wire.connect(NAMESPACE, auth)
+                answer = await wire.connect(NAMESPACE, {"token": self.token} if self.token else None)
             assert "sid" in answer, f"{url} refused to connect: {answer}"
             yield wire
         finally:
@@ -190,7 +198,7 @@ class Watcher(_Client):
     """
 
     def __init__(self, auction: Auction, first: int, *, stay: int | None) -> None:
-        super().__init__(auction, first, None)
+        super().__init__(auction, first)
         self.seen: list[bytes] = []
         self.ended = False
         self._stay = stay
@@ -199,32 +207,66 @@ class Watcher(_Client):
         """For ever. Fails at the first event that is not the next one."""
         while True:
             try:
-                async with self.connected() as wire:
-                    await self._follow(wire)
+                await self.visit()
                 self.auction.tally["moves of watchers"] += 1
             except LOST:
                 self.auction.tally["connections lost by watchers"] += 1
             await breathe()
 
-    async def _follow(self, wire: Wire) -> None:
-        more = True
-        while more:
-            fields = {"stream": self.auction.stream, "after": len(self.seen)}
-            ack = await self.ask(wire, "subscribe", fields)
-            if not ack["ok"]:
-                assert ack["error"]["retryable"], f"subscribe {fields} was answered {ack['error']}"
-                self.auction.tally["subscriptions put off"] += 1
-                return
-            self._take(ack)
-            more = ack["more"]
-        leave_at = len(self.seen) + self._stay if self._stay else None
-        while leave_at is None or len(self.seen) < leave_at:
-            self._take(await wire.event("events"))
+    async def visit(self) -> None:
+        """Watch at the next instance, until it is time to leave. Raises one of LOST."""
+        async with self.connected() as wire:
+            more = True
+            while more:
+                fields = {"stream": self.auction.stream, "after": len(self.seen)}
+                ack = await self.ask(wire, "subscribe", fields)
+                if not ack["ok"]:
+                    assert ack["error"]["retryable"], f"subscribe {fields} was answered {ack['error']}"
+                    self.auction.tally["subscriptions put off"] += 1
+                    return
+                self._take_message(ack)
+                more = ack["more"]
+            leaving = self.leaving()
+            while len(self.seen) < leaving:
+                self._take_message(await wire.event("events"))
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def leaving(self) -> float:
+        """How many events it will have seen when it leaves."""
+        return len(self.seen) + self._stay if self._stay else math.inf
+
+    def _take_message(self, message: dict[str, Any]) -> None:
         assert message["stream"] == self.auction.stream
         for event in message["events"]:
-            assert event["seq"] == len(self.seen) + 1, f"after event {len(self.seen)} came {event}"
-            self.seen.append(fingerprint(event))
-            self.ended = self.ended or event["type"] == "closed"
+            self.take(event)
         assert message["seq"] == len(self.seen), f"at event {len(self.seen)} came seq {message['seq']}"
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Note the next event."""
+        assert event["seq"] == len(self.seen) + 1, f"after event {len(self.seen)} came {event}"
+        self.seen.append(fingerprint(event))
+        self.ended = self.ended or event["type"] == "closed"
+
+
+class Listener(Watcher):
+    """A watcher without sockets: it reads Server-Sent Events, and resumes by `Last-Event-ID` as browsers do."""
+
+    async def visit(self) -> None:
+        """See Watcher."""
+        url = f"{self.next_url()}/api/v1/streams/{self.auction.stream}/events"
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(len(self.seen))}
+        silence = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE_S)
+        async with (
+            aiohttp.ClientSession(timeout=silence) as http,
+            http.get(url, headers=headers) as answer,
+        ):
+            if answer.status != 200:
+                problem = await answer.json(content_type=None)
+                assert problem["retryable"], f"{url} was answered {problem}"
+                self.auction.tally["subscriptions put off"] += 1
+                return
+            leaving = self.leaving()
+            async for line in answer.content:
+                if line.startswith(b"data: "):
+                    self.take(orjson.loads(line[6:]))
+                if len(self.seen) >= leaving:
+                    return

@@ -66,6 +66,8 @@ async def test_valkey_killed(cluster: Cluster, size: Size) -> None:
         async with trade.trading():
             await trade.more_bids(some)
             await cluster.kill_valkey()
+            await cluster.replace_instance(0)
+            await cluster.ready(0, "degraded")
             reached = [len(watcher.seen) + some for watcher in trade.watchers]
             await trade.watchers_reach(reached, "without Valkey")
             await cluster.start_valkey()
@@ -78,17 +80,17 @@ async def test_valkey_killed(cluster: Cluster, size: Size) -> None:
 @sizes
 async def test_mongodb_stopped(cluster: Cluster, size: Size) -> None:
     async with market(cluster, size.crowd) as trade:
-        tally = trade.auction.tally
         some = size.crowd.bids // (len(size.outages) + 2)
         async with trade.trading():
             for number in size.outages:
                 await trade.more_bids(some)
                 await cluster.stop_mongodb(number)
-                told = tally["UNAVAILABLE"] + size.crowd.bidders
-                await patiently(lambda told=told: tally["UNAVAILABLE"] >= told, "every bid to be answered UNAVAILABLE")
+                await trade.tallies("UNAVAILABLE", size.crowd.bidders)
                 placed = len(trade.auction.placed)
+                await trade.is_refused_for_now()
                 await asyncio.sleep(size.outage_s)
                 assert len(trade.auction.placed) == placed, "a bid was acknowledged without MongoDB"
+                await cluster.replace_instance(0)
                 await cluster.start_mongodb()
             await trade.more_bids(some)
         await trade.prove()
@@ -98,7 +100,7 @@ async def test_mongodb_stopped(cluster: Cluster, size: Size) -> None:
 async def test_worker_killed(cluster: Cluster, size: Size) -> None:
     """The auction closes once, stamped with its very end, though no worker was there then and two came afterwards."""
     window = {"window_s": 4, "extension_s": 4}  # the end moves on for as long as anybody bids
-    async with market(cluster, size.crowd, lasts_ms=6_000, soft_close=window) as trade:
+    async with market(cluster, size.crowd, lasts_s=6, soft_close=window) as trade:
         async with trade.trading():
             for _ in range(size.kills):
                 await trade.more_bids(size.crowd.bids // size.kills)
