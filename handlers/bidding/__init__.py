@@ -8,8 +8,9 @@ from handlers.bidding.namespace import bidding_namespace
 from handlers.bidding.projection import Projection
 from handlers.bidding.rest import add_routes
 from handlers.bidding.service import Auctions
-from handlers.bidding.tasks import Listings, keep_time
+from handlers.bidding.tasks import Listings, Retractions, keep_time
 from models.auction import Auction
+from models.retraction import Retraction
 from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND
 from models.rules.auction.rules import AUCTION_RULES
 from server.streams.followers import Follower
@@ -27,9 +28,11 @@ def setup(context: Context) -> None:
         StreamKind(PUBLIC_KIND, AUCTION_RULES, authorise=auctions.authorise, view=auctions.stream_view)
     )
     context.streams.register(StreamKind(SEALED_KIND, AUCTION_RULES, on_commit=projection.react))
-    context.documents.append(Auction)
+    context.documents.extend([Auction, Retraction])
     add_routes(context.router, auctions)
     context.sockets.add(bidding_namespace(auctions))
     listings = Listings(context.streams, projection)
     context.followers.add(Follower("bidding.listings", (PUBLIC_KIND, SEALED_KIND), listings.handle))
+    retractions = Retractions(context.streams)
+    context.followers.add(Follower("bidding.retractions", (PUBLIC_KIND,), retractions.handle))
     context.tasks["bidding.timers"] = keep_time

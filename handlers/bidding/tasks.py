@@ -12,11 +12,13 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from handlers.bidding.projection import Projection
 from models.auction import Auction
-from models.rules.auction.naming import SEALED_KIND, auction_id
+from models.retraction import Retraction
+from models.rules.auction.naming import SEALED_KIND, auction_id, number_of
 from models.rules.auction.rules import AUCTION_RULES
 from models.rules.auction.state import State
 from models.rules.auction.view import listing
 from models.rules.stream import Command
+from models.user import User
 from server.context import Context
 from server.errors import AppError
 from server.streams.event import StoredEvent
@@ -27,6 +29,31 @@ log = structlog.get_logger(__name__)
 _LOOK_AHEAD_MS: Final = 3_000
 _LOOK_EVERY_S: Final = 1.0
 _AT_ONCE: Final = 200
+
+
+class Retractions:
+    """Follows open auctions and keeps each profile's count of retractions."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    async def handle(self, events: Sequence[StoredEvent]) -> None:
+        """Enter each retraction once, then count: repeating it changes nothing."""
+        users = set()
+        for event in events:
+            if event.type != "retracted":
+                continue
+            state: State = (await self._streams.current(event.stream)).state
+            user = state.user(number_of(event.public["bidder"]))
+            if user is None:
+                continue
+            await Retraction.get_pymongo_collection().update_one(
+                {"_id": f"{event.stream}#{event.seq}"}, {"$set": {"user": user}}, upsert=True
+            )
+            users.add(user)
+        for user in users:
+            count = await Retraction.get_pymongo_collection().count_documents({"user": user})
+            await User.get_pymongo_collection().update_one({"_id": user}, {"$set": {"retraction_count": count}})
 
 
 class Listings:

@@ -95,6 +95,11 @@ async def test_retracting(market: Market, client: Person, ann: Person, bob: Pers
     _, seen = await market.call("GET", f"/auctions/{auction}")
     assert (seen["price"], seen["leader"]) == (11_000, "Bidder 1")
 
+    async def counted() -> bool:
+        return bool((await market.call("GET", f"/users/{bob.id}"))[1]["retraction_count"] == 1)
+
+    await until(counted)
+
 
 async def test_decline_then_the_client_awards_the_next_or_reopens(
     market: Market, client: Person, ann: Person, bob: Person
