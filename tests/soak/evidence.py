@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import orjson
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
 
 from models.event import EventDocument
 from server.dev.api import Api
@@ -85,7 +86,7 @@ class Evidence:
         """MongoDB holds the same events; each bid's key once, at the seq that was acknowledged; no refused one."""
         client: AsyncMongoClient[dict[str, Any]]
         async with AsyncMongoClient(cluster.mongod.url, tz_aware=True) as client:
-            stored = client[DATABASE][EventDocument.Settings.name]
+            stored: AsyncCollection[dict[str, Any]] = client[DATABASE][EventDocument.Settings.name]
             documents: list[dict[str, Any]] = (
                 await stored.find({"stream": self.auction.stream}).sort("seq", 1).to_list()
             )
