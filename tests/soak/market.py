@@ -158,14 +158,17 @@ class Market:
 
 @asynccontextmanager
 async def market(
-    cluster: Cluster, crowd: Crowd, *, lasts_s: int = 86_400, soft_close: dict[str, int] | None = None
+    cluster: Cluster, crowd: Crowd, *, lasts_s: int = 86_400, soft_close: dict[str, int] | None = None, quiet: int = 0
 ) -> AsyncIterator[Market]:
-    """An english auction that has just been opened, and its bidders and watchers, who do nothing yet."""
+    """An english auction that has just been opened, and its bidders and watchers, who do nothing yet.
+
+    At the first `quiet` instances nobody bids, so what is watched there has come from the others.
+    """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         accounts = [await _registered(http, cluster.urls[0], "freelancer") for _ in range(crowd.bidders)]
         auction = await _opened(cluster, await _registered(http, cluster.urls[0], "client"), lasts_s, soft_close)
         bidders = [
-            Bidder(auction, index, user=account.user, token=account.token, think_s=crowd.think_s)
+            Bidder(auction, cluster.urls[quiet:], index, user=account.user, token=account.token, think_s=crowd.think_s)
             for index, account in enumerate(accounts)
         ]
         yield Market(cluster, crowd, http, auction, bidders)

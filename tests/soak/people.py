@@ -83,15 +83,16 @@ class Auction:
 class _Client:
     """Somebody who goes on to another instance when one fails."""
 
-    def __init__(self, auction: Auction, first: int, token: str | None = None) -> None:
+    def __init__(self, auction: Auction, urls: Sequence[str], first: int, token: str | None = None) -> None:
         self.auction = auction
+        self._urls = urls
         self._next = first
         self.token = token
 
     def next_url(self) -> str:
         """The next instance."""
         self._next += 1
-        return self.auction.urls[self._next % len(self.auction.urls)]
+        return self._urls[self._next % len(self._urls)]
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Wire]:
@@ -122,12 +123,15 @@ class Bidder(_Client):
     """Bids again and again; what it does not know to be answered it sends again with the same key, elsewhere.
 
     Args:
+        urls: instances that it uses, beginning after `first`.
         user: its id.
         think_s: mean time between an answer and the next bid, seconds.
     """
 
-    def __init__(self, auction: Auction, first: int, *, user: str, token: str, think_s: float) -> None:
-        super().__init__(auction, first, token)
+    def __init__(
+        self, auction: Auction, urls: Sequence[str], first: int, *, user: str, token: str, think_s: float
+    ) -> None:
+        super().__init__(auction, urls, first, token)
         self.user = user
         self._think_s = think_s
         self._bids = 0
@@ -198,7 +202,7 @@ class Watcher(_Client):
     """
 
     def __init__(self, auction: Auction, first: int, *, stay: int | None) -> None:
-        super().__init__(auction, first)
+        super().__init__(auction, auction.urls, first)
         self.seen: list[bytes] = []
         self.ended = False
         self._stay = stay

@@ -61,13 +61,13 @@ async def test_instances_killed(cluster: Cluster, size: Size) -> None:
 
 @sizes
 async def test_valkey_killed(cluster: Cluster, size: Size) -> None:
-    async with market(cluster, size.crowd) as trade:
+    async with market(cluster, size.crowd, quiet=1) as trade:
         some = size.crowd.bids // 4
         async with trade.trading():
             await trade.more_bids(some)
             await cluster.kill_valkey()
-            await cluster.replace_instance(0)
-            await cluster.ready(0, "degraded")
+            await cluster.replace_instance(1)
+            await cluster.ready(1, "degraded")
             reached = [len(watcher.seen) + some for watcher in trade.watchers]
             await trade.watchers_reach(reached, "without Valkey")
             await cluster.start_valkey()
