@@ -84,11 +84,17 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
         sockets=sockets,
         documents=list(_ENGINE_DOCUMENTS),
     )
-    stream_routes = StreamRoutes(streams, sockets.sessions, tokens, clock)
-    stream_routes.register(context.router)
     for feature in handlers.FEATURES:
         importlib.import_module(feature).setup(context)
+    stream_routes = StreamRoutes(streams, sockets.sessions, tokens, clock)
+    stream_routes.register(context.router, _carried(sockets))
     return context, stream_routes
+
+
+def _carried(sockets: Sockets) -> list[Any]:
+    """The types of the events of all streams; none as long as a namespace does not tell its own."""
+    carries = [namespace.carries for namespace in sockets]
+    return [events for some in carries for events in some] if all(carries) else []
 
 
 def _primary_time(client: AsyncMongoClient[dict[str, Any]]) -> Callable[[], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from handlers.bidding.events import AuctionEvent
 from handlers.bidding.rest import BID_ERRORS, RETRACT_ERRORS, bid_payload
 from handlers.bidding.schemas import Placed, Retracted, SocketBid, SocketRetract
 from handlers.bidding.service import Auctions
@@ -14,7 +15,11 @@ from server.streams.active import Answer
 def bidding_namespace(auctions: Auctions) -> Namespace:
     """The namespace `/bidding`; without a token it is read-only."""
     namespace = Namespace(
-        "/bidding", anonymous=True, watchers=True, description="Live auctions. Without a token: read-only."
+        "/bidding",
+        anonymous=True,
+        watchers=True,
+        carries=(AuctionEvent,),
+        description="Live auctions. Without a token: read-only.",
     )
 
     async def bid(connection: Connection, body: SocketBid) -> dict[str, Any]:

@@ -81,18 +81,29 @@ class Namespace:
         name: with its leading slash, such as `/bidding`.
         anonymous: whether a client without a token may connect. A bad token is refused all the same.
         watchers: whether clients are told how many watch the streams that they watch here.
+        carries: for the AsyncAPI document, the types of the events of the streams that are watched here, such as a discriminated
+            union of models; they describe the events, nothing is validated.
         description: for the AsyncAPI document.
 
     Raises:
         ValueError: not a name.
     """
 
-    def __init__(self, name: str, *, anonymous: bool = False, watchers: bool = False, description: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        anonymous: bool = False,
+        watchers: bool = False,
+        carries: tuple[Any, ...] = (),
+        description: str = "",
+    ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a namespace")
         self.name = name
         self.anonymous = anonymous
         self.watchers = watchers
+        self.carries = carries
         self.description = description
         self._commands: dict[str, SocketCommand] = {}
         self._events: dict[str, SocketEvent] = {}

@@ -15,6 +15,7 @@ from server.realtime.watchers import StreamWatchers, Watchers
 from server.streams.event import Batch
 from server.streams.hub import Hub
 from server.streams.streams import Streams
+from server.web.described import carrying
 
 MAX_SEQ = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
@@ -138,12 +139,15 @@ class Subscriptions:
     def register(self, namespace: Namespace) -> None:
         """Give the commands to a namespace."""
         readable = ("UNAUTHENTICATED", "FORBIDDEN", "NOT_FOUND")
+        prefix = namespace.name.strip("/").capitalize()
+        subscribed = carrying(Subscribed, namespace.carries, prefix)
+        stream_events = carrying(StreamEvents, namespace.carries, prefix)
         namespace.command(
-            "subscribe", Subscribe, self.subscribe, answer=Subscribed, summary="Watch a stream", errors=readable
+            "subscribe", Subscribe, self.subscribe, answer=subscribed, summary="Watch a stream", errors=readable
         )
         namespace.command("unsubscribe", Unsubscribe, self.unsubscribe, answer=Done, summary="Stop watching a stream")
         namespace.command("sync_time", SyncTime, self.sync_time, answer=Times, summary="Compare clocks")
-        namespace.emits("events", StreamEvents, "New events of a watched stream, each seq once, in order")
+        namespace.emits("events", stream_events, "New events of a watched stream, each seq once, in order")
         if namespace.watchers:
             namespace.emits("watchers", StreamWatchers, "How many watch a watched stream, at most once a second")
 

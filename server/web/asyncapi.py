@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from server.errors import CODES
 from server.realtime.namespace import Namespace, SocketCommand
+from server.web.described import Schemas
 from server.web.docs import json_document
 
 PATH: Final = "/api/asyncapi.json"
@@ -116,7 +117,7 @@ def _schemas(namespaces: list[Namespace]) -> tuple[_References, dict[str, Any]]:
             wanted[command.answer, "serialization"] = None
         for event in namespace.events:
             wanted[event.model, "serialization"] = None
-    references, document = models_json_schema(list(wanted), ref_template=_REF)
+    references, document = models_json_schema(list(wanted), ref_template=_REF, schema_generator=Schemas)
     return references, document.get("$defs", {})
 
 

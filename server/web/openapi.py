@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server.errors import CODES
+from server.web.described import Schemas
 from server.web.problems import CONTENT_TYPE, Problem
 from server.web.router import Route
 
@@ -90,7 +91,7 @@ def _schemas(routes: list[Route]) -> tuple[_References, dict[str, Any]]:
             wanted[route.body, "validation"] = None
         if route.answer is not None:
             wanted[route.answer, "serialization"] = None
-    references, document = models_json_schema(list(wanted), ref_template=_REF)
+    references, document = models_json_schema(list(wanted), ref_template=_REF, schema_generator=Schemas)
     return references, document.get("$defs", {})
 
 

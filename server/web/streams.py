@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
@@ -19,6 +19,7 @@ from server.errors import AppError
 from server.realtime.sessions import Closable, LiveSessions
 from server.streams.event import Batch, PublicEvent
 from server.streams.streams import Streams
+from server.web.described import carrying
 from server.web.fields import MOST_MINOR_UNITS, Answer, Query
 from server.web.router import Call, Router
 from server.web.sse import BUFFER_LIMIT, HEARTBEAT_S, EventSource
@@ -111,8 +112,8 @@ class StreamRoutes:
         self._open: set[Closable] = set()
         self._stopping = False
 
-    def register(self, router: Router) -> None:
-        """Add the routes."""
+    def register(self, router: Router, carries: Iterable[Any] = ()) -> None:
+        """Add the routes. `carries`: as of `server.realtime.Namespace`, the events of all streams that can be read."""
         router.add(
             "GET",
             "/streams/{stream}",
@@ -131,7 +132,7 @@ class StreamRoutes:
             description=_SSE,
             tags=_TAGS,
             query=EventsQuery,
-            answer=StreamPage,
+            answer=carrying(StreamPage, carries),
             media=("text/event-stream",),
             auth="optional",
             errors=_READABLE,

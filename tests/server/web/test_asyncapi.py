@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import pytest
 from aiohttp import ClientSession
 from jsonschema import Draft7Validator, Draft202012Validator
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from server.realtime import Namespace
 from server.web.asyncapi import PATH, asyncapi_routes, describe
@@ -27,6 +27,30 @@ class Typing(BaseModel):
     on: bool
 
 
+class Begun(BaseModel):
+    """The room is there."""
+
+    type: Literal["begun"]
+    kind: Literal["dm"]
+
+
+class Renewed(BaseModel):
+    """The room is there again."""
+
+    type: Literal["begun"]
+    kind: Literal["job"]
+
+
+class Message(BaseModel):
+    """Somebody said something."""
+
+    type: Literal["message"]
+    text: str
+
+
+RoomEvent = Annotated[Annotated[Begun | Renewed, Field(discriminator="kind")] | Message, Field(discriminator="type")]
+
+
 async def nothing(connection: Any, body: BaseModel) -> dict[str, Any]:
     return {}
 
@@ -34,7 +58,7 @@ async def nothing(connection: Any, body: BaseModel) -> dict[str, Any]:
 @pytest.fixture
 async def document(open_market: Open) -> dict[str, Any]:
     def prepare(market: Market) -> None:
-        chat = market.sockets.add(Namespace("/chat", description="Rooms."))
+        chat = market.sockets.add(Namespace("/chat", carries=(RoomEvent,), description="Rooms."))
         chat.command("typing", Typing, nothing, answer=Typing, summary="Say that one types", errors=("FORBIDDEN",))
         chat.emits("typing", Typing, "Somebody types")
 
@@ -92,6 +116,18 @@ async def test_what_is_registered_is_described(document: dict[str, Any]) -> None
     assert document["operations"]["chat.emitted.typing"]["action"] == "send"
     acknowledged = document["channels"]["chat"]["messages"]["typing.ack"]
     assert {"FORBIDDEN", "VALIDATION_FAILED", "UNAVAILABLE", "INTERNAL"} == set(acknowledged["x-error-codes"])
+
+
+async def test_events_of_streams_are_described_where_they_are_known(document: dict[str, Any]) -> None:
+    def items(channel: str, message: str) -> dict[str, Any]:
+        payload = document["channels"][channel]["messages"][message]["payload"]
+        success = payload["oneOf"][0]["allOf"][1] if "oneOf" in payload else payload
+        return follow(document, success["$ref"])["properties"]["events"]["items"]  # type: ignore[no-any-return]
+
+    for message in ("emitted.events", "subscribe.ack"):
+        kinds = items("chat", message)["oneOf"]
+        assert [kind["$ref"].rpartition("/")[2] for kind in kinds] == ["Begun", "Renewed", "Message"]
+        assert items("market", message) == {"type": "object", "additionalProperties": True}
 
 
 async def test_real_acks_fit_their_schema(open_market: Open) -> None:
