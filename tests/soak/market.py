@@ -76,11 +76,12 @@ class Market:
 
     async def watchers_reach(self, seqs: list[int], when: str) -> None:
         """Return when each watcher has seen its seq."""
-        await patiently(
-            lambda: all(len(watcher.seen) >= seq for watcher, seq in zip(self.watchers, seqs, strict=True)),
-            f"watchers to go on {when}",
-            progress=lambda: [len(watcher.seen) for watcher in self.watchers],
-        )
+
+        def lead() -> int:
+            """Of the slowest; negative while it has to catch up."""
+            return min(len(watcher.seen) - seq for watcher, seq in zip(self.watchers, seqs, strict=True))
+
+        await patiently(lambda: lead() >= 0, f"every watcher to go on {when}", progress=lead)
 
     @asynccontextmanager
     async def trading(self) -> AsyncIterator[None]:

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
-PATIENCE_S = 60.0
+PATIENCE_S = 45.0
 """Far beyond what any step takes that works at all, also on a busy machine."""
 
 
 async def patiently(
     look: Callable[[], bool | Awaitable[bool]], wish: str, *, progress: Callable[[], object] = lambda: None
 ) -> None:
-    """Return once `look` answers true. Fails when that takes a minute in which `progress` does not change.
+    """Return once `look` answers true. Fails when it does not and `progress` has stood still for PATIENCE_S.
 
     Args:
         look: asked again and again.
