@@ -1,7 +1,7 @@
 """One stream in this process: its folded state in memory and the group commit of its commands.
 
-Commands queue up; the runner takes what has gathered, decides it in order against a tentative state and writes the events
-with one ordered insert. What wins is folded into the committed state and answered. When another instance was first, its
+Commands queue up; the runner takes what has gathered, decides it in order on a copy of the state and writes the events
+with one ordered insert. What wins becomes the state and is answered. When another instance was first, its
 events are read and folded, and the rest is decided again. Rejections are answered only once the state they were decided
 on has been confirmed: by the insert of the same batch, or by reading the tail. So every answer is linearizable.
 
@@ -123,8 +123,6 @@ class ActiveStream:
         self.t = 0
         self.state: Any = self._rules.initial()
         self._link = GENESIS
-        self._tentative: Any = None
-        self._tentative_seq = -1
         self._keys: OrderedDict[tuple[str, str], _KnownKey] = OrderedDict()
         self._keys_complete = True
         self._snapshot_seq = 0
@@ -214,19 +212,34 @@ class ActiveStream:
             await asyncio.sleep(0)
         self.opened = True
 
+    def _begin_anew(self) -> None:
+        """Forget everything and open from the store again: after a defect the state in memory can't be trusted."""
+        self.opened = False
+        self.seq = self.t = self._snapshot_seq = 0
+        self.state = self._rules.initial()
+        self._link = GENESIS
+        self._keys.clear()
+        self._keys_complete = True
+
     def _fold(self, events: Sequence[StoredEvent]) -> None:
         """Apply durable events that are new here, answer the commands they belong to, and pass them on."""
         news = [event for event in events if event.seq > self.seq]
         if not news:
             return
-        for event in news:
-            if event.seq != self.seq + 1:
-                raise AssertionError(f"{self.name}: event {event.seq} after {self.seq}")
+        for seq, event in enumerate(news, self.seq + 1):
+            if event.seq != seq:
+                raise AssertionError(f"{self.name}: event {event.seq} where {seq} belongs")
             self._rules.apply(self.state, event)
-            self.seq = event.seq
-            self.t = event.t
-            if event.hash is not None:
-                self._link = bytes.fromhex(event.hash)
+        self._take_note(news)
+
+    def _take_note(self, news: Sequence[StoredEvent]) -> None:
+        """Of durable events that are in the state by now."""
+        last = news[-1]
+        self.seq = last.seq
+        self.t = last.t
+        if last.hash is not None:
+            self._link = bytes.fromhex(last.hash)
+        for event in news:
             if event.key is not None:
                 self._remember(event)
             if event.source != self._source:
@@ -253,11 +266,10 @@ class ActiveStream:
                 self._inflight.clear()
         except StoreUnavailable as error:
             log.warning("streams.unavailable", stream=self.name, error=str(error))
-            self._tentative = None
             self._fail(batch, "The store does not answer")
         except Exception:
             log.exception("streams.append_failed", stream=self.name)
-            self._tentative = None
+            self._begin_anew()
             for pending in batch:
                 pending.settle(AppError("INTERNAL"))
         finally:
@@ -291,7 +303,7 @@ class ActiveStream:
         todo = batch
         while todo := [pending for pending in todo if not pending.future.done()]:
             staged = self._decide(todo)
-            if staged:
+            if staged.events:
                 won = await self._append(staged, todo)
             else:
                 before = self.seq
@@ -300,7 +312,7 @@ class ActiveStream:
             if won:
                 await self._answer(todo)
                 self._maybe_snapshot()
-                if staged:
+                if staged.events:
                     await self._let_rivals_in()
                 return
 
@@ -312,12 +324,10 @@ class ActiveStream:
             except StoreUnavailable:
                 await self._patience(batch, delays)
 
-    def _decide(self, todo: Iterable[Pending]) -> list[StoredEvent]:
-        """Decide commands in order on the tentative state; leaves each one's outcome on it and returns the new events."""
+    def _decide(self, todo: Iterable[Pending]) -> _Stage:
+        """Decide commands in order on a copy of the state; leaves each one's outcome on it and returns the new events."""
         rules = self._rules
-        if self._tentative is None or self._tentative_seq != self.seq:
-            self._tentative = rules.copy(self.state)
-        stage = _Stage(self, self._tentative)
+        stage = _Stage(self, rules.copy(self.state))
         for pending in todo:
             command = pending.command
             known = self._known(command, stage)
@@ -340,8 +350,7 @@ class ActiveStream:
             pending.outcome = Answer(answer)
             for index, draft in enumerate(decision.drafts):
                 stage.add(draft, now, pending if index == 0 else None, answer)
-        self._tentative_seq = stage.seq
-        return stage.events
+        return stage
 
     def _known(self, command: Command, stage: _Stage) -> _KnownKey | None:
         if command.key is None:
@@ -349,28 +358,30 @@ class ActiveStream:
         place = (command.actor, command.key)
         return self._keys.get(place) or stage.keys.get(place)
 
-    async def _append(self, staged: list[StoredEvent], todo: Sequence[Pending]) -> bool:
+    async def _append(self, staged: _Stage, todo: Sequence[Pending]) -> bool:
         """Write what was decided. False: somebody else's events came first, they are folded, decide again."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            appended = await self._store.append(staged)
+            appended = await self._store.append(staged.events)
         except StoreUnavailable as error:
             log.warning("streams.append_unknown", stream=self.name, error=str(error))
             metrics.APPENDS.labels("unknown").inc()
-            self._tentative = None
             await self._settle_by_reading(todo)
             return False
         metrics.COMMIT_SECONDS.observe(loop.time() - started)
         metrics.COMMIT_EVENTS.observe(appended.inserted)
         if appended.conflict is None:
             metrics.APPENDS.labels("committed").inc()
-            self._fold(staged)
+            if self.seq == staged.base:
+                self.state = staged.state  # it has these events applied already
+                self._take_note(staged.events)
+            else:
+                self._fold(staged.events)  # a reader has met the first of them in the store and folded them
             return True
         metrics.APPENDS.labels("conflict").inc()
-        self._tentative = None
         if appended.conflict == "key":
-            await self._learn_keys([staged[appended.inserted]], todo)
+            await self._learn_keys([staged.events[appended.inserted]], todo)
         else:
             self._met_rival_at = loop.time()
         await self._settle_by_reading(todo)
@@ -485,6 +496,7 @@ class _Stage:
     def __init__(self, stream: ActiveStream, state: Any) -> None:
         self.state = state
         self.t = stream.t
+        self.base = stream.seq
         self.events: list[StoredEvent] = []
         self.keys: dict[tuple[str, str], _KnownKey] = {}
         self._stream = stream
@@ -493,7 +505,7 @@ class _Stage:
         self._rules = stream.kind.rules
 
     def add(self, draft: Draft, now: int, cause: Pending | None = None, answer: dict[str, Any] | None = None) -> None:
-        """Number, stamp, link and encode a draft, and apply it to the tentative state."""
+        """Number, stamp, link and encode a draft, and apply it to the copy of the state."""
         self.seq += 1
         self.t = max(self.t, now if draft.t is None else draft.t)
         canonical = canonical_json(self.seq, self.t, draft.type, draft.public)

@@ -35,6 +35,8 @@ class TallyRules:
         n = command.payload.get("n", 0)
         if command.name == "crash":
             raise RuntimeError("a defect in the rules")
+        if command.name == "poison":
+            return Decision((Draft("poison", {}),), {})
         if command.name == "nothing":
             return Decision((), {"total": state.total})
         if state.total + n < 0:
@@ -47,6 +49,8 @@ class TallyRules:
 
     def apply(self, state: Tally, event: Event) -> None:
         assert event.seq == state.seq + 1
+        if event.type == "poison":
+            raise RuntimeError("a defect in folding")
         state.seq = event.seq
         if event.type == "added":
             before = state.total // 100

@@ -74,6 +74,15 @@ async def test_a_defect_in_the_rules_harms_only_its_command(launch: Launch) -> N
     assert [event.public["n"] for event in await log_of(one, "tally:a")] == [1, 2]
 
 
+async def test_after_a_defect_in_folding_the_stream_begins_anew(launch: Launch) -> None:
+    one = await launch()
+    await one.streams.append("tally:a", add(3))
+    with pytest.raises(AppError, match="INTERNAL"):
+        await one.streams.append("tally:a", Command("poison", "ann"))
+    assert (await one.streams.append("tally:a", add(4))).fields == {"seq": 2, "total": 7}
+    check_chain(await log_of(one, "tally:a"))
+
+
 async def test_unknown_kinds_are_not_found(launch: Launch) -> None:
     one = await launch()
     with pytest.raises(AppError, match="NOT_FOUND"):
