@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,17 +40,19 @@ class Market:
     """A running auction. Use `trading`."""
 
     def __init__(
-        self, cluster: Cluster, crowd: Crowd, http: aiohttp.ClientSession, auction: Auction, bidders: list[Bidder]
+        self,
+        cluster: Cluster,
+        crowd: Crowd,
+        http: aiohttp.ClientSession,
+        auction: Auction,
+        bidders: Sequence[Bidder],
+        watchers: Sequence[Watcher],
     ) -> None:
         self.cluster = cluster
         self.crowd = crowd
         self.auction = auction
         self.bidders = bidders
-        self.watchers = [
-            # every fifth has no socket; every other one moves on its own accord, the rest only when they must
-            (Watcher if index % 5 else Listener)(auction, index, stay=crowd.bids // 7 if index % 2 else None)
-            for index in range(crowd.watchers)
-        ]
+        self.watchers = watchers
         self._http = http
         self._over = False
         self._bidding: list[asyncio.Task[None]] = []
@@ -163,16 +165,25 @@ async def market(
 ) -> AsyncIterator[Market]:
     """An english auction that has just been opened, and its bidders and watchers, who do nothing yet.
 
-    At the first `quiet` instances nobody bids, so what is watched there has come from the others.
+    Args:
+        quiet: at so many instances nobody bids, and watchers come to stay: all that they see there has come from the others.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         accounts = [await _registered(http, cluster.urls[0], "freelancer") for _ in range(crowd.bidders)]
         auction = await _opened(cluster, await _registered(http, cluster.urls[0], "client"), lasts_s, soft_close)
+        busy, calm = cluster.urls[quiet:], cluster.urls[:quiet] or cluster.urls
         bidders = [
-            Bidder(auction, cluster.urls[quiet:], index, user=account.user, token=account.token, think_s=crowd.think_s)
+            Bidder(auction, busy, index, user=account.user, token=account.token, think_s=crowd.think_s)
             for index, account in enumerate(accounts)
         ]
-        yield Market(cluster, crowd, http, auction, bidders)
+        watchers = [_watcher(auction, busy, calm, index, crowd.bids // 7) for index in range(crowd.watchers)]
+        yield Market(cluster, crowd, http, auction, bidders, watchers)
+
+
+def _watcher(auction: Auction, busy: Sequence[str], calm: Sequence[str], index: int, stay: int) -> Watcher:
+    """Every fifth has no socket; every other one moves of its own accord, the rest only when they must."""
+    kind = Watcher if index % 5 else Listener
+    return kind(auction, busy, index, stay=stay) if index % 2 else kind(auction, calm, index, stay=None)
 
 
 async def _opened(cluster: Cluster, client: Account, lasts_s: int, soft_close: dict[str, int] | None) -> Auction:

@@ -194,6 +194,7 @@ class Watcher(_Client):
     """Follows the auction from its first event, anonymously, resuming wherever it comes to.
 
     Args:
+        urls: instances that it uses, beginning after `first`.
         stay: events after which it leaves for another instance though nothing is wrong; None: it stays.
 
     Attributes:
@@ -201,8 +202,8 @@ class Watcher(_Client):
         ended: whether the auction's `closed` was among them.
     """
 
-    def __init__(self, auction: Auction, first: int, *, stay: int | None) -> None:
-        super().__init__(auction, auction.urls, first)
+    def __init__(self, auction: Auction, urls: Sequence[str], first: int, *, stay: int | None) -> None:
+        super().__init__(auction, urls, first)
         self.seen: list[bytes] = []
         self.ended = False
         self._stay = stay
