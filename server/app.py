@@ -26,6 +26,7 @@ from server.background import end
 from server.clock import Clock, new_id
 from server.context import Context
 from server.logs import configure_logs
+from server.metrics.pool import PoolMetrics
 from server.realtime import Sockets
 from server.settings import Settings
 from server.streams import metrics
@@ -59,6 +60,7 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
         connectTimeoutMS=settings.mongodb_connect_timeout_ms,
         socketTimeoutMS=settings.mongodb_socket_timeout_ms,
         appname=f"rialto {instance}"[:128],
+        event_listeners=[PoolMetrics()],
         tz_aware=True,
     )
     db = client.get_database(settings.mongodb_database, write_concern=WriteConcern(w="majority", j=True))
