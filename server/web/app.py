@@ -33,7 +33,11 @@ def build_web(context: Context) -> web.Application:
     """
     settings = context.settings
     headers = ResponseHeaders(settings.cors_origins, settings.public_url.startswith("https://"))
-    app = web.Application(middlewares=[edge(headers)], client_max_size=settings.max_body)
+    app = web.Application(
+        middlewares=[edge(headers)],
+        client_max_size=settings.max_body,
+        handler_args={"auto_decompress": False},  # see server.web.compression
+    )
     app.on_response_prepare.append(headers.add)
 
     answers = StoredAnswers(context.db[IdempotencyRecord.Settings.name], context.clock)

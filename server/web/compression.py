@@ -1,4 +1,8 @@
-"""Compression of complete answers; streams are never compressed, so that each event leaves at once."""
+"""Compression of complete answers, and decompression of bodies.
+
+Streams are never compressed, so that each event leaves at once. Bodies are decompressed here and not by aiohttp, which goes on
+with the rest of one that was refused for its size: some hundred kilobytes of gzip would hold up everybody for seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ from typing import Final
 
 from aiohttp import web
 
+from server.errors import AppError
+
 LEAST: Final = 1024
 """Bytes of a body that is not worth compressing."""
 
 _LEVEL: Final = 5
+_WINDOWS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 _IN_THREAD: Final = 65_536
 _COMPRESSIBLE: Final = ("application/json", "application/problem+json", "application/jsonl", "application/x-ndjson")
 
@@ -57,6 +64,29 @@ def _weight(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
+
+
+def decompress(raw: bytes, coding: str, limit: int) -> bytes:
+    """A body in the clear. `coding` is the header `Content-Encoding`; no more is unpacked than `limit` bytes allow.
+
+    Raises:
+        AppError: TOO_LARGE, BAD_REQUEST, or UNSUPPORTED_MEDIA_TYPE for anything but `gzip` and `deflate`.
+    """
+    coding = coding.strip().lower()
+    if coding in ("", "identity"):
+        return raw
+    if coding not in _WINDOWS:
+        raise AppError("UNSUPPORTED_MEDIA_TYPE", "A body may be compressed with gzip or deflate")
+    unpacker = zlib.decompressobj(_WINDOWS[coding])
+    try:
+        body = unpacker.decompress(raw, limit + 1)
+    except zlib.error:
+        raise AppError("BAD_REQUEST", "The body cannot be read") from None
+    if len(body) > limit:
+        raise AppError("TOO_LARGE")
+    if not unpacker.eof or unpacker.unused_data:
+        raise AppError("BAD_REQUEST", "The body cannot be read")
+    return body
 
 
 def _encode(raw: bytes, coding: str) -> bytes:

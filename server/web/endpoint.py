@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.errors import AppError
+from server.web.compression import decompress
 from server.web.idempotency import StoredAnswers
 from server.web.router import Call, Route
 from server.web.validation import parse_json, validate
@@ -97,7 +98,8 @@ class Endpoint:
             raise AppError("TOO_LARGE")
         if self._route.body is None:
             return None
-        raw = await self._read(request)
+        coding = request.headers.get("Content-Encoding", "")
+        raw = decompress(await self._read(request), coding, self._max_body)
         if not raw.strip():
             return validate(self._route.body, {}, "body")
         if not _is_json(request):

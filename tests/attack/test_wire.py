@@ -38,7 +38,6 @@ NOT_HTTP = {
     "bad chunk": _LOGIN + b"Transfer-Encoding: chunked\r\n" + _END + b"zz\r\n{}\r\n0\r\n\r\n",
     "no gzip": _LOGIN + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n" + _END + b"{}",
     "no deflate": _LOGIN + b"Content-Encoding: deflate\r\nContent-Length: 2\r\n" + _END + b"{}",
-    "no brotli": _LOGIN + b"Content-Encoding: br\r\nContent-Length: 2\r\n" + _END + b"{}",
     "unknown expectation": _LOGIN + b"Expect: miracles\r\nContent-Length: 2\r\n" + _END + b"{}",
 }
 
