@@ -58,6 +58,7 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
         maxPoolSize=settings.mongodb_pool_max,
         serverSelectionTimeoutMS=settings.mongodb_connect_timeout_ms,
         connectTimeoutMS=settings.mongodb_connect_timeout_ms,
+        waitQueueTimeoutMS=settings.mongodb_connect_timeout_ms,
         socketTimeoutMS=settings.mongodb_socket_timeout_ms,
         appname=f"rialto {instance}"[:128],
         event_listeners=[PoolMetrics()],
@@ -181,7 +182,7 @@ async def work(settings: Settings) -> None:
     stopping = _signalled()
     async with running(context):
         await context.followers.start()
-        tasks = [asyncio.create_task(_keep_running(context, name), name=name) for name in context.tasks]
+        tasks = [asyncio.create_task(keep_running(context, name), name=name) for name in context.tasks]
         log.info("working", instance=context.instance, tasks=list(context.tasks))
         await stopping.wait()
         log.info("stopping", instance=context.instance)
@@ -189,7 +190,7 @@ async def work(settings: Settings) -> None:
         await context.followers.stop()
 
 
-async def _keep_running(context: Context, name: str) -> None:
+async def keep_running(context: Context, name: str) -> None:
     """A background task that fails is logged and begun again."""
     while True:
         try:

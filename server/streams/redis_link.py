@@ -165,7 +165,8 @@ class RedisLink:
             try:
                 await self._listen(connected)
             except _FAULTS as error:
-                log.warning("redis.lost", error=str(error))
+                if self._was_up:  # once per outage, not at each try to reconnect
+                    log.warning("redis.lost", error=str(error), hint="delivery goes on from MongoDB")
             finally:
                 self._lost()
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
@@ -183,6 +184,7 @@ class RedisLink:
                 await connection.send_command("SSUBSCRIBE", *channels[start : start + _PIPELINE])
             self._up = self._was_up = True
             metrics.REDIS_UP.set(1)
+            log.info("redis.connected")
             connected.set()
             if self._on_up is not None:
                 self._on_up()

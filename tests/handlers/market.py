@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from server.app import build_app, compose, running
+from server.app import build_app, compose, keep_running, running
 from server.background import end
 from server.clock import new_id, to_rfc3339
 from server.context import Context
@@ -121,7 +121,7 @@ async def opened(settings: Settings, *, worker: bool = True) -> AsyncIterator[Ma
         tasks: list[asyncio.Task[Any]] = []
         if worker:
             await context.followers.start()
-            tasks = [asyncio.ensure_future(run(context)) for run in context.tasks.values()]
+            tasks = [asyncio.ensure_future(keep_running(context, name)) for name in context.tasks]
         try:
             yield Market(context, http)
         finally:

@@ -1,4 +1,4 @@
-"""The marker `soak`, and one cluster for all tests: it has to survive them all."""
+"""One cluster for all tests: it has to survive them all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.soak.cluster import Cluster
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", "soak: failure tests at full size, minutes long; run by `make soak`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
