@@ -60,13 +60,13 @@ async def list_jobs(principal: Principal | None, query: JobQuery, clock: Clock) 
     def render(job: dict[str, Any]) -> dict[str, Any]:
         return job_view(job, principal, now)
 
+    within = {**wanted, **_within(query)}
     if order is _RELEVANCE:
-        ranking = [{"$match": wanted}, {"$set": {"score": {"$meta": "textScore"}}}]
-        return await list_page(jobs, wanted, order, query, render, _HIDDEN, ranking=ranking)
+        ranking = [{"$match": within}, {"$set": {"score": {"$meta": "textScore"}}}]
+        return await list_page(jobs, within, order, query, render, _HIDDEN, ranking=ranking)
     if order is _DISTANCE:
-        within = {**wanted, **_within(query)}
         return await list_page(jobs, within, order, query, render, _HIDDEN, ranking=[_nearest(query, wanted)])
-    return await list_page(jobs, {**wanted, **_within(query)}, order, query, render, _HIDDEN)
+    return await list_page(jobs, within, order, query, render, _HIDDEN)
 
 
 def conditions(principal: Principal | None, query: JobQuery) -> dict[str, Any]:
