@@ -35,6 +35,9 @@ _STATUS: Final[Mapping[str, str]] = {
 }
 """From an auction's phase to its job's status."""
 
+OPENING: Final = "the opening"
+"""Key of the command that opens an auction. Clients' keys have no spaces, so none of theirs is taken by it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -97,7 +100,7 @@ class JobAuctions:
         """
         assert job.terms is not None, "only a job with terms has an auction to open"
         payload = {"job": job.id, "terms": job.terms, "visibility": _opened_to(job), "invited": job.invited}
-        command = Command("open", job.owner, payload, key="open", context={"salt": new_salt()})
+        command = Command("open", job.owner, payload, key=OPENING, context={"salt": new_salt()})
         await self._append(job, command)
 
     async def suspend(self, job: Job, revision: int, changes: list[str], actor: str) -> None:

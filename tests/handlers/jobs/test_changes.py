@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handlers.jobs.auctions import OPENING
 from models.job import Job
 from models.rules.stream import Command
 from models.user import User
@@ -172,7 +173,7 @@ async def test_an_interrupted_opening_is_finished(market: Market, client: str, o
     if opened:
         market.context.clock.shift_ms -= 100_000
         payload = {"job": draft["id"], "terms": terms, "visibility": "public", "invited": []}
-        command = Command("open", stored.owner, payload, key="open", context={"salt": new_salt()})
+        command = Command("open", stored.owner, payload, key=OPENING, context={"salt": new_salt()})
         await market.streams.append(f"auction:{draft['auction']['id']}", command)
         market.context.clock.shift_ms += 100_000
     assert await market.tasks.sweep() == 1
