@@ -42,7 +42,7 @@ class Auctions:
             AppError: FORBIDDEN for whoever is no freelancer, SELF_BID for the client, AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
         """
         if not bidder.may_bid:
-            owner = (await self._streams.current(await self._truth(auction))).state.owner
+            owner = (await self._visible(bidder, auction)).owner
             raise AppError("SELF_BID") if bidder.id == owner else AppError("FORBIDDEN", "Only freelancers bid")
         return await self._command(bidder, auction, "bid", payload, key)
 
@@ -50,8 +50,9 @@ class Auctions:
         """Take back one's own bid: `{seq, reason}`.
 
         Raises:
-            AppError: RETRACT_NOT_ALLOWED and others of bidding.md.
+            AppError: RETRACT_NOT_ALLOWED and others of bidding.md; AUCTION_NOT_FOUND, also for who may not know of it.
         """
+        await self._visible(bidder, auction)
         return await self._command(bidder, auction, "retract", payload, key)
 
     async def command(
@@ -60,8 +61,9 @@ class Auctions:
         """Everything else that is done to an auction: `award accept decline reopen reconfirm counter pause resume`.
 
         Raises:
-            AppError: FORBIDDEN, AWARD_CONFLICT and others of bidding.md.
+            AppError: FORBIDDEN, AWARD_CONFLICT and others of bidding.md; AUCTION_NOT_FOUND, also for who may not know of it.
         """
+        await self._visible(actor, auction)
         return await self._command(actor, auction, name, payload, key)
 
     async def view(self, viewer: Principal | None, auction: str) -> dict[str, Any]:
@@ -70,12 +72,7 @@ class Auctions:
         Raises:
             AppError: AUCTION_NOT_FOUND, also for who may not know of it.
         """
-        truth = await self._truth(auction)
-        head = await self._streams.current(truth)
-        state: State = head.state
-        if not may_see(state, viewer):
-            raise AppError("AUCTION_NOT_FOUND")
-        return await self._render(viewer, auction, state)
+        return await self._render(viewer, auction, await self._visible(viewer, auction))
 
     async def authorise(self, viewer: Principal | None, stream: str) -> None:
         """Whether the viewer may read the public stream of an auction.
@@ -133,6 +130,13 @@ class Auctions:
         answer = await self._streams.append(truth, Command(name, actor.id, given, key, context))
         await self._projection.follow(truth)
         return answer
+
+    async def _visible(self, viewer: Principal | None, auction: str) -> State:
+        """The live state of the stream of truth, if the viewer may know that there is one."""
+        state: State = (await self._streams.current(await self._truth(auction))).state
+        if not may_see(state, viewer):
+            raise AppError("AUCTION_NOT_FOUND")
+        return state
 
     async def _truth(self, auction: str) -> str:
         """The stream that takes the auction's commands; which one it is never changes."""
