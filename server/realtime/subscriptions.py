@@ -158,10 +158,11 @@ class Subscriptions:
             AppError: FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, or VALIDATION_FAILED for one stream too many.
         """
         stream = body.stream
-        await self._streams.authorise(connection.principal, stream)
         former = connection.subscriptions.get(stream)
         if former is None and connection.peer.watching >= self._limit:
+            # Before the stream is looked at: what is refused anyway must not cost the database anything.
             raise AppError("VALIDATION_FAILED", f"A socket may watch {self._limit} streams; unsubscribe from some")
+        await self._streams.authorise(connection.principal, stream)
         fresh = Subscription(connection, stream, self._hub, self._watchers)
         if former is not None:
             former.cork()  # what it would deliver now is in the new one's opening too
