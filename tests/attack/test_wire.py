@@ -78,6 +78,23 @@ async def test_half_a_request_harms_nobody(town: Town) -> None:
         await town.drop(chunked[:length])
 
 
+async def test_half_an_answer_harms_nobody(town: Town, client: Person, ann: Person) -> None:
+    """Readers that hang up while they are answered: lists, logs, long polls, event sources."""
+    auction = (await town.post(client, auction=town.terms(increments=[{"from": 0, "step": 1}])))["auction"]["id"]
+    await town.bid(ann, auction, 90_000)
+    stream = f"/api/v1/streams/auction:{auction}/events"
+    heads = [
+        f"GET /api/v1/auctions/{auction}/log HTTP/1.1\r\n",
+        f"GET {stream} HTTP/1.1\r\nAccept: text/event-stream\r\n",
+        f"GET {stream}?after=2&wait=20 HTTP/1.1\r\n",
+        "GET /api/v1/jobs?limit=100 HTTP/1.1\r\n",
+        "GET /api/openapi.json HTTP/1.1\r\n",
+    ]
+    for head in heads * 10:
+        await town.drop(head.encode() + b"Host: x\r\n\r\n")
+        await town.drop(head.encode() * 2 + b"Host: x\r\n\r\n")
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_head_has_no_body(town: Town, client: Person, ann: Person, admin: Person, method: str) -> None:
     """A body behind HEAD would be taken for the next answer on the same connection."""
