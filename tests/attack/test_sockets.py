@@ -23,6 +23,10 @@ from tests.waiting import until
 NAMESPACE: Final = "/bidding"
 WAYS: Final = ("websocket", "polling")
 
+_UPGRADE: Final = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
 _MEGABYTE: Final = 1_000_000
 _PATIENCE_S: Final = 20.0
 """Far beyond what an answer takes on a machine that is busy with tests."""
@@ -341,9 +345,8 @@ async def test_two_hundred_sockets_dropped_half_way(town: Town, busy: str, rival
 async def _begin_and_drop(town: Town, auction: str, who: Person, step: int) -> None:
     way = "polling" if step in (1, 2) else "websocket"
     query = "EIO=4&transport=websocket"
-    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     if step == 0:
-        await town.drop(f"GET /socket.io/?{query} HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n".encode())
+        await town.drop(f"GET /socket.io/?{query} HTTP/1.1\r\nHost: x\r\n{_UPGRADE}\r\n".encode())
         return
     socket = Wire(town.urls[0], way)
     await socket.open()
@@ -369,35 +372,54 @@ def _abort(socket: aiohttp.ClientWebSocketResponse) -> None:
     transport.abort()
 
 
-# clients that don't read
+# broken frames, and clients that don't read
 
 
-class Deaf:
-    """A WebSocket client that sends, and never reads: what is sent to it stays where it is."""
+class Raw:
+    """A WebSocket in /bidding, frame by frame and byte by byte. It reads nothing unless it is told to."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
         self._writer = writer
 
     async def send(self, packet: str) -> None:
-        """One Engine.IO packet as a masked frame. Raises ConnectionError once the server has cut the connection."""
-        raw = packet.encode()
-        size = bytes((0x80 | len(raw),)) if len(raw) < 126 else bytes((0x80 | 126,)) + len(raw).to_bytes(2, "big")
-        self._writer.write(b"\x81" + size + bytes(4) + raw)
+        """One Engine.IO packet. Raises ConnectionError once the server has cut the connection."""
+        await self.write(frame(0x81, packet.encode()))
+
+    async def write(self, raw: bytes) -> None:
+        """Any bytes at all."""
+        self._writer.write(raw)
         await self._writer.drain()
+
+    async def closing(self) -> None:
+        """Return when the server has closed the connection."""
+        with suppress(ConnectionError):
+            while await self._reader.read(65_536):
+                pass
+
+
+def frame(head: int, payload: bytes) -> bytes:
+    """A masked frame; `head` holds the bits and the opcode."""
+    if len(payload) < 126:
+        size = bytes((0x80 | len(payload),))
+    elif len(payload) < 65_536:
+        size = bytes((0x80 | 126,)) + len(payload).to_bytes(2, "big")
+    else:
+        size = bytes((0x80 | 127,)) + len(payload).to_bytes(8, "big")
+    return bytes((head,)) + size + bytes(4) + payload
 
 
 @asynccontextmanager
-async def deaf(town: Town, at: int = 0) -> AsyncIterator[Deaf]:
-    """Such a client, in /bidding."""
+async def raw(town: Town, at: int = 0) -> AsyncIterator[Raw]:
+    """Such a client."""
     url = town.urls[at].removeprefix("http://")
     host, _, port = url.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1_024)
-    key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-    head = f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {url}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    writer.write(f"{head}{key}\r\n".encode())
+    head = f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {url}\r\n{_UPGRADE}\r\n"
+    writer.write(head.encode())
     answer = await reader.readuntil(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 101 "), answer
-    client = Deaf(writer)
+    client = Raw(reader, writer)
     await client.send(f"40{NAMESPACE},")
     try:
         yield client
@@ -407,6 +429,36 @@ async def deaf(town: Town, at: int = 0) -> AsyncIterator[Deaf]:
             await writer.wait_closed()
 
 
+FRAMES: Final = {
+    "unmasked": b"\x81\x02hi",
+    "reserved bit": frame(0xC1, b"hi"),
+    "unknown opcode": frame(0x83, b"hi"),
+    "continuation of nothing": frame(0x80, b"hi"),
+    "message within a message": frame(0x01, b"4") + frame(0x81, b"3"),
+    "ping in two parts": frame(0x09, b"hi"),
+    "long ping": frame(0x89, b"x" * 126),
+    "half a close code": frame(0x88, b"\x03"),
+    "impossible close code": frame(0x88, b"\x00\x01"),
+    "close": frame(0x88, b""),
+    "absurd length": b"\x81\xff" + (2**62).to_bytes(8, "big") + bytes(4),
+    "negative length": b"\x81\xff" + b"\xff" * 8 + bytes(4),
+    "a byte too many in parts": frame(0x01, b"4" * 100_000)
+    + frame(0x00, b"x" * 100_000) * 8
+    + frame(0x80, b"x" * 100_001),
+    "noise": bytes(range(256)) * 10,
+    "HTTP": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", FRAMES.values(), ids=FRAMES.keys())
+async def test_frames_that_are_none(town: Town, rivals: Rivals, sent: bytes) -> None:
+    async with raw(town) as client, asyncio.timeout(_PATIENCE_S):
+        with suppress(ConnectionError):
+            await client.write(sent)
+        await client.closing()
+    await rivals.bid()
+
+
 async def test_a_deaf_client_that_keeps_asking_is_cut_off(town: Town, busy: str, rivals: Rivals) -> None:
     """The history of an auction, asked for again and again and never read, does not pile up in the process."""
     await rivals.bid(150)
@@ -414,14 +466,14 @@ async def test_a_deaf_client_that_keeps_asking_is_cut_off(town: Town, busy: str,
     before = process.memory_info().rss
     cut = await _metric(town, "socket_slow_clients_total")
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(deaf(town)) for _ in range(5)]
+        clients = [await stack.enter_async_context(raw(town)) for _ in range(5)]
         await asyncio.gather(*[_ask_until_cut(client, busy) for client in clients])
         await rivals.bid(10)
     assert await _metric(town, "socket_slow_clients_total") == cut + 5
     assert process.memory_info().rss - before < 60 * _MEGABYTE
 
 
-async def _ask_until_cut(client: Deaf, auction: str) -> None:
+async def _ask_until_cut(client: Raw, auction: str) -> None:
     with suppress(ConnectionError):
         while True:
             await client.send(f'42{NAMESPACE},1["subscribe",{{"stream":"auction:{auction}","after":0}}]')
@@ -435,7 +487,7 @@ async def test_deaf_watchers_hold_nobody_up(town: Town, busy: str, rivals: Rival
     async with AsyncExitStack() as stack, wire(town) as watcher:
         start = (await ask(watcher, "subscribe", stream=f"auction:{busy}"))["seq"]
         for _ in range(100):
-            client = await stack.enter_async_context(deaf(town))
+            client = await stack.enter_async_context(raw(town))
             await client.send(f'42{NAMESPACE},1["subscribe",{{"stream":"auction:{busy}"}}]')
         await rivals.bid(200)
         seqs: list[int] = []
