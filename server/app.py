@@ -7,6 +7,7 @@ import importlib
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,7 +23,7 @@ from models.session import Session
 from server.auth.denylist import Denylist
 from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
-from server.background import end
+from server.background import end, run_for_ever
 from server.clock import Clock, new_id
 from server.context import Context
 from server.logs import configure_logs
@@ -46,7 +47,6 @@ log = structlog.get_logger(__name__)
 
 _ENGINE_DOCUMENTS: Final = (EventDocument, SnapshotDocument, FollowerDocument, IdempotencyRecord)
 _CONNECT_PAUSE_S: Final = 0.5
-_RESTART_PAUSE_S: Final = 2.0
 
 
 def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
@@ -182,22 +182,12 @@ async def work(settings: Settings) -> None:
     stopping = _signalled()
     async with running(context):
         await context.followers.start()
-        tasks = [asyncio.create_task(keep_running(context, name), name=name) for name in context.tasks]
+        tasks = [run_for_ever(partial(run, context), name) for name, run in context.tasks.items()]
         log.info("working", instance=context.instance, tasks=list(context.tasks))
         await stopping.wait()
         log.info("stopping", instance=context.instance)
         await end(tasks)
         await context.followers.stop()
-
-
-async def keep_running(context: Context, name: str) -> None:
-    """A background task that fails is logged and begun again."""
-    while True:
-        try:
-            await context.tasks[name](context)
-        except Exception:
-            log.exception("task.failed", task=name)
-        await asyncio.sleep(_RESTART_PAUSE_S)
 
 
 def _signalled() -> asyncio.Event:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from server.background import end
+from server.background import end, run_for_ever
 
 _ALPHABET: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 """From base 32 to Crockford's symbols: no i, l, o, u, so that ids survive being read aloud."""
@@ -130,7 +130,7 @@ class Clock:
         """Synchronise once, then keep refreshing in the background until `stop()`."""
         await self.synchronise()
         if self._reference is not None:
-            self._task = asyncio.create_task(self._refresh(), name="clock")
+            self._task = run_for_ever(self._refresh, "clock")
 
     async def stop(self) -> None:
         """End the background refresh."""

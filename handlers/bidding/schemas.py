@@ -90,6 +90,7 @@ class CounterBody(_Strict):
     bidder: Pseudonym | None = None
     delivery_days: int | None = None
     message: Note | None = None
+    confirm: bool | None = Field(None, description="a bidder's yes to an amount that jumps far")
 
 
 class NoBody(_Strict):

@@ -11,7 +11,7 @@ import orjson
 from handlers.bidding.projection import Projection
 from handlers.bidding.views import auction_view, may_see
 from models.rules.auction.naming import public_stream, truth_stream
-from models.rules.auction.state import State
+from models.rules.auction.state import OPEN, PAUSED, State
 from models.rules.auction.view import own_view, owner_view
 from models.rules.stream import Command
 from models.user import User
@@ -109,9 +109,14 @@ class Auctions:
         """The auditor's export of the stream of truth: each line has the public event and `private` beside its fields.
 
         Raises:
-            AppError: AUCTION_NOT_FOUND before the first item.
+            AppError: before the first item: AUCTION_NOT_FOUND; CONFLICT while the envelopes of a sealed auction are closed,
+                which they are for everybody (bidding.md, rule 12).
         """
-        return self._pages(await self._truth(auction), _audit_line)
+        truth = await self._truth(auction)
+        state: State = (await self._streams.current(truth)).state
+        if state.terms.format == "sealed" and state.phase in (OPEN, PAUSED):
+            raise AppError("CONFLICT", "Sealed bids are opened at the end")
+        return self._pages(truth, _audit_line)
 
     async def _pages(self, stream: str, line: Any) -> AsyncIterator[bytes]:
         after = 0

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from server.auth.denylist import Denylist
-from server.background import end
+from server.background import end, run_for_ever
 from server.clock import Clock
 from server.metrics import AUTH_REVOCATIONS
 
@@ -88,7 +88,7 @@ class Revocations:
         self._link.on_message(CHANNEL, self._received)
         self._seen_ms = self._clock.now() - self._denylist.lifetime_s * 1000
         await self._look()
-        self._task = asyncio.create_task(self._poll(), name="revocations")
+        self._task = run_for_ever(self._poll, "revocations")
 
     async def stop(self) -> None:
         """End the background look."""

@@ -22,7 +22,7 @@ import orjson
 import structlog
 
 from models.rules.stream import Command, Draft, Rejected
-from server.background import end
+from server.background import end, is_cancelled
 from server.clock import Clock, new_id
 from server.errors import AppError
 from server.settings import Settings
@@ -171,7 +171,7 @@ class ActiveStream:
                 return
 
     async def close(self) -> None:
-        """End the runner; callers still waiting are answered UNAVAILABLE."""
+        """End the runner; callers still waiting are answered UNAVAILABLE: what is under way may or may not happen."""
         tasks = [task for task in (self._runner, self._opening, self._saving) if task is not None]
         await end(tasks)
         self._fail([*self._inflight.values(), *self._queue], "The instance is stopping")
@@ -266,22 +266,17 @@ class ActiveStream:
                 self._inflight.clear()
         except StoreUnavailable as error:
             log.warning("streams.unavailable", stream=self.name, error=str(error))
-            self._fail(batch, "The store does not answer")
         except Exception:
             log.exception("streams.append_failed", stream=self.name)
             self._begin_anew()
             for pending in batch:
                 pending.settle(AppError("INTERNAL"))
         finally:
+            self._fail(batch, "The store does not answer")  # only those that nobody answered
             self._inflight.clear()
             self._runner = None
-            if self._queue and not self._stopping():
+            if self._queue and not is_cancelled():
                 self._runner = asyncio.create_task(self._run(), name=f"append {self.name}")
-
-    @staticmethod
-    def _stopping() -> bool:
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
 
     def _take(self) -> list[Pending]:
         """The next commands whose callers still wait."""

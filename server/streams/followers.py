@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -24,7 +25,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from models.event import EventDocument, FollowerDocument
-from server.background import end
+from server.background import end, is_cancelled, run_for_ever
 from server.clock import Clock
 from server.streams import metrics
 from server.streams.event import StoredEvent
@@ -34,11 +35,12 @@ log = structlog.get_logger(__name__)
 _LEASE_S: Final = 10.0
 _RETRY_S: Final = 1.0
 _BATCH: Final = 500
+_MUTE_S: Final = 30.0
 _HISTORY_LOST: Final = frozenset({136, 222, 280, 286})
 """CappedPositionLost, CloseChangeStream, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
-_Read = tuple[dict[str, Any] | None, Any, Exception | None]
-"""Document, resume token, and what ended the reading."""
+_Read = tuple[dict[str, Any] | None, Any]
+"""Document, resume token; without a document it is a beat."""
 
 Handle = Callable[[Sequence[StoredEvent]], Awaitable[None]]
 
@@ -56,6 +58,10 @@ class Follower:
     name: str
     kinds: tuple[str, ...]
     handle: Handle
+
+
+class _Mute(Exception):
+    """The change stream brings not even its beats."""
 
 
 class _LeaseLost(Exception):
@@ -86,7 +92,7 @@ class Followers:
     async def start(self) -> None:
         """Run every follower until `stop()`."""
         self._tasks = [
-            asyncio.create_task(self._run_for_ever(follower), name=f"follow {follower.name}")
+            run_for_ever(partial(self._run_for_ever, follower), f"follow {follower.name}")
             for follower in self._followers.values()
         ]
 
@@ -139,24 +145,32 @@ class Followers:
             read: asyncio.Queue[_Read] = asyncio.Queue(maxsize=2 * _BATCH)
             reader = asyncio.create_task(_read_ahead(changes, read), name=f"read ahead {follower.name}")
             try:
-                await self._work_off(follower, read)
+                await self._work_off(follower, read, reader)
             finally:
                 await end([reader])
 
-    async def _work_off(self, follower: Follower, read: asyncio.Queue[_Read]) -> None:
-        """Handle whatever has been read, as one batch, and keep the position after it."""
+    async def _work_off(self, follower: Follower, read: asyncio.Queue[_Read], reader: asyncio.Task[None]) -> None:
+        """Handle whatever has been read, as one batch, and keep the position after it.
+
+        Raises:
+            PyMongoError: what ended the reading; _Mute when it brought nothing any more.
+        """
         while True:
-            reads = [await read.get()]
-            while not read.empty() and len(reads) < _BATCH and reads[-1][2] is None:
+            try:
+                async with asyncio.timeout(_MUTE_S):
+                    reads = [await read.get()]
+            except TimeoutError:
+                raise _Mute from None
+            while not read.empty() and len(reads) < _BATCH:
                 reads.append(read.get_nowait())
-            events = [StoredEvent.from_document(document) for document, _, _ in reads if document is not None]
+            events = [StoredEvent.from_document(document) for document, _ in reads if document is not None]
             if events:
                 await self._handle(follower, events)
             else:
                 metrics.FOLLOWER_LAG.labels(follower.name).set(0)
             await self._keep(follower, reads[-1][1])
-            if (failure := reads[-1][2]) is not None:
-                raise failure
+            if reader.done():
+                await reader
 
     async def _scan(self, follower: Follower) -> None:
         """Everything there is, stream by stream."""
@@ -175,10 +189,11 @@ class Followers:
             await self._handle(follower, batch)
 
     async def _handle(self, follower: Follower, events: Sequence[StoredEvent]) -> None:
+        lag = metrics.FOLLOWER_LAG.labels(follower.name)
+        lag.set(max(0, self._clock.now() - events[0].t) / 1000)  # also tells of a handler that fails again and again
         await follower.handle(events)
         metrics.FOLLOWER_EVENTS.labels(follower.name).inc(len(events))
-        lag = max(0, self._clock.now() - events[-1].t) / 1000
-        metrics.FOLLOWER_LAG.labels(follower.name).set(lag)
+        lag.set(max(0, self._clock.now() - events[-1].t) / 1000)
 
     # -- lease and position -------------------------------------------------------------------------------------------
 
@@ -220,13 +235,16 @@ class Followers:
 
 
 async def _read_ahead(changes: AsyncChangeStream[dict[str, Any]], read: asyncio.Queue[_Read]) -> None:
-    """Put what happened on the queue, a beat without a document each second in which nothing did, and last a failure."""
+    """Put what happened on the queue, and a beat each second in which nothing did; last of all one for its own end."""
+    token = changes.resume_token
     try:
         while True:
             change = await changes.try_next()
-            await read.put((None if change is None else change["fullDocument"], changes.resume_token, None))
-    except PyMongoError as error:
-        await read.put((None, None, error))
+            token = changes.resume_token
+            await read.put((None if change is None else change["fullDocument"], token))
+    finally:
+        if not is_cancelled():
+            await read.put((None, token))
 
 
 def _prefixes(kinds: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from server.background import end
+from server.background import end, run_for_ever
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
@@ -75,6 +75,8 @@ class _Feed:
     early: list[PublicEvent] = field(default_factory=list)
     opening: asyncio.Task[None] | None = None
     repairing: asyncio.Task[None] | None = None
+    torn: bool = False
+    """Whether another gap showed itself while one is being filled."""
     quiet: bool = True
     linger: asyncio.TimerHandle | None = None
 
@@ -95,7 +97,7 @@ class Hub:
 
     async def start(self) -> None:
         """Begin the anti-entropy reads."""
-        self._poller = asyncio.create_task(self._poll_for_ever(), name="hub poll")
+        self._poller = run_for_ever(self._poll_for_ever, "hub poll")
 
     async def stop(self) -> None:
         """End all background work; subscribers are simply not called any more."""
@@ -264,13 +266,16 @@ class Hub:
         self.advance(stream, events)
 
     def _repair(self, feed: _Feed) -> None:
+        feed.torn = True
         if feed.repairing is None:
             metrics.GAPS.inc()
             feed.repairing = asyncio.create_task(self._fill(feed), name=f"repair {feed.stream}")
 
     async def _fill(self, feed: _Feed) -> None:
         try:
-            await self._refresh(feed)
+            while feed.torn:
+                feed.torn = False
+                await self._refresh(feed)
         except StoreUnavailable as error:
             log.warning("hub.repair_failed", stream=feed.stream, error=str(error))  # the next poll tries again
         finally:
@@ -301,8 +306,6 @@ class Hub:
                 await self._poll(everything or not self._bus.up)
             except StoreUnavailable as error:
                 log.warning("hub.poll_failed", error=str(error))
-            except Exception:  # the safety net must not end
-                log.exception("hub.poll_failed")
 
     async def _poll(self, everything: bool) -> None:
         feeds = [feed for feed in self._feeds.values() if feed.seq >= 0]

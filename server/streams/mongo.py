@@ -6,6 +6,7 @@ roll back is ever decided upon, delivered or shown.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from models.event import EventDocument, SnapshotDocument
+from server.background import is_cancelled
 from server.streams.event import StoredEvent
 from server.streams.store import Appended, Snapshot, StoreUnavailable
 
@@ -134,6 +136,10 @@ def _appended(error: BulkWriteError) -> Appended:
 async def _unavailable() -> AsyncIterator[None]:
     try:
         yield
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise StoreUnavailable("the driver cancelled the operation by itself") from None
     except (ConnectionFailure, ExecutionTimeout) as error:
         raise StoreUnavailable(str(error)) from error
     except PyMongoError as error:

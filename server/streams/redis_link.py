@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -21,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from server.background import end
+from server.background import end, run_for_ever
 from server.streams import metrics
 from server.streams.bus import OnEvents
 
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 _STREAM_CHANNEL: Final = b"rialto:s:"
 _KEEPALIVE_CHANNEL: Final = b"rialto:alive"
-_SILENCE_S: Final = 5.0
+_SILENCE_S: Final = 1.0
 _OUTBOX_LIMIT: Final = 50_000
 _PIPELINE: Final = 500
 _RECONNECT_S: Final = (0.05, 1.0)
@@ -86,8 +87,8 @@ class RedisLink:
         """Connect in the background; returns when connected or after `redis_timeout_ms`, whichever is first."""
         connected = asyncio.Event()
         self._tasks = [
-            asyncio.create_task(self._listen_for_ever(connected), name="redis listen"),
-            asyncio.create_task(self._send_for_ever(), name="redis send"),
+            run_for_ever(partial(self._listen_for_ever, connected), "redis listen"),
+            run_for_ever(self._send_for_ever, "redis send"),
         ]
         try:
             async with asyncio.timeout(self._timeout):
@@ -194,12 +195,18 @@ class RedisLink:
             await connection.disconnect(nowait=True)
 
     async def _next(self, connection: AbstractConnection) -> Any:
-        """The next message; a connection that stays mute is pinged, and given up when it does not answer that."""
-        try:
-            return await connection.read_response(timeout=_SILENCE_S, disconnect_on_error=False)
-        except RedisTimeoutError:
+        """The next message; a connection that stays mute is pinged, and given up when it does not answer that.
+
+        Raises:
+            RedisTimeoutError: it stayed mute.
+        """
+        message = await connection.read_response(timeout=_SILENCE_S, disconnect_on_error=False)
+        if message is None:  # that is how this client library tells a timeout
             await connection.send_command("PING")
-            return await connection.read_response(timeout=self._timeout, disconnect_on_error=False)
+            message = await connection.read_response(timeout=self._timeout, disconnect_on_error=False)
+        if message is None:
+            raise RedisTimeoutError("no answer to a ping")
+        return message
 
     def _lost(self) -> None:
         self._listening = None

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from server.app import build_app, compose, keep_running, running
-from server.background import end
+from server.app import build_app, compose, running
+from server.background import end, run_for_ever
 from server.clock import new_id, to_rfc3339
 from server.context import Context
 from server.settings import Settings
@@ -121,7 +122,7 @@ async def opened(settings: Settings, *, worker: bool = True) -> AsyncIterator[Ma
         tasks: list[asyncio.Task[Any]] = []
         if worker:
             await context.followers.start()
-            tasks = [asyncio.ensure_future(keep_running(context, name)) for name in context.tasks]
+            tasks = [run_for_ever(partial(run, context), name) for name, run in context.tasks.items()]
         try:
             yield Market(context, http)
         finally:

@@ -103,7 +103,7 @@ class Audit:
                 return Command("reconfirm", bidder)
             case "countered":
                 actor = state.owner if public["by"] == "client" else bidder
-                return Command("counter", actor, public)
+                return Command("counter", actor, {**public, "confirm": True})
             case "closed":  # by the clock it would have been owed; so a client chose a proposal
                 return Command("award", state.owner, {"bidder": public["winner"]})
             case "awarded":

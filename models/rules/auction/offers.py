@@ -112,13 +112,14 @@ def decide_withdraw(state: State, command: Command, t: int) -> Decision:
 
 
 def decide_counter(state: State, command: Command, t: int) -> Decision:
-    """`{bidder?, amount, delivery_days?, message?}` on a proposal: the client names the bidder, a bidder answers for itself.
+    """`{bidder?, amount, delivery_days?, message?, confirm?}` on a proposal: the client names the bidder, a bidder speaks for itself.
 
     A bidder's counter-offer becomes its standing offer, so that the client can award it; the client's is a wish that the
     bidder takes up by offering the same. Answer: `{bidder, by, amount, delivery_days}`.
 
     Raises:
-        Rejected: VALIDATION_FAILED, AMOUNT_INVALID, FORBIDDEN for whoever has no proposal.
+        Rejected: VALIDATION_FAILED, AMOUNT_INVALID, FORBIDDEN for whoever has no proposal; for a bidder BEYOND_START and
+            CONFIRM_REQUIRED too.
     """
     require_running(state, t)
     if state.terms.format != "proposal":
@@ -130,6 +131,9 @@ def decide_counter(state: State, command: Command, t: int) -> Decision:
     delivery_days = fields.optional_integer("delivery_days", 1, MAX_DELIVERY_DAYS)
     message = fields.text("message", MAX_LETTER)
     fields.raise_errors()
+    if by == "bidder":  # it becomes the standing offer, so it has to be one that could be bid
+        require_within_start(state.terms, amount)
+        require_confirmed(state.terms, command.payload, amount, state.terms.start_amount)
     answer: dict[str, Any] = {
         "bidder": pseudonym(number),
         "by": by,

@@ -28,6 +28,8 @@ async def test_sealed_bids_are_opened_together_at_the_end(
     assert (await market.call("GET", f"/auctions/{auction}", client))[1]["owner"]["bidders"] == {}
     assert (await market.call("GET", f"/auctions/{auction}", ann))[1]["mine"]["limit"] == 7_500
     assert await market.types(auction) == ["opened"]
+    status, refused = await market.call("GET", f"/auctions/{auction}/export", admin)
+    assert (status, refused["code"]) == (409, "CONFLICT")
     for who in (None, client, admin):
         assert (await market.call("GET", f"/streams/sealed:{auction}", who))[0] == 404
 
@@ -60,6 +62,7 @@ async def test_proposals_are_the_clients_to_read_and_to_choose(
     assert (status, countered["by"]) == (200, "client")
     assert (await market.call("GET", f"/auctions/{auction}", ann))[1]["mine"]["counter"]["amount"] == 8_500
     assert (await market.act(ann, auction, "counter", amount=8_700, delivery_days=6))[1]["by"] == "bidder"
+    assert (await market.act(ann, auction, "counter", amount=10_001))[1]["code"] == "BEYOND_START"
     outsider = await market.person("freelancer")
     assert (await market.act(outsider, auction, "counter", amount=1_000))[1]["code"] == "FORBIDDEN"
 

@@ -311,6 +311,20 @@ async def test_a_dead_store_is_unavailable_and_recovers(launch: Launch) -> None:
     assert len(await log_of(one, "tally:a")) == 2
 
 
+async def test_who_waits_when_the_instance_stops_is_answered(launch: Launch) -> None:
+    class Slow(Flaky):
+        async def append(self, events: Sequence[StoredEvent]) -> Appended:
+            await asyncio.sleep(60)
+            raise AssertionError("not reached")
+
+    one = await launch(lambda store: Slow(store, chance=0), append_batch=1)
+    waiting = [asyncio.create_task(one.streams.append("tally:a", add(1))) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    await one.streams.stop()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == ["UNAVAILABLE"] * 3
+
+
 async def test_the_backlog_is_bounded(launch: Launch) -> None:
     one = await launch(append_backlog=10)
     results = await asyncio.gather(*(one.streams.append("tally:a", add(1)) for _ in range(50)), return_exceptions=True)

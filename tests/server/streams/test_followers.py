@@ -43,7 +43,8 @@ class Seen:
         assert all(event.private == {"secret": "of ann"} for event in events if event.type == "added")
 
     def of(self, stream: str) -> list[int]:
-        return [seq for name, seq in self.events if name == stream]
+        """In the order in which they came first: at least once is the promise."""
+        return list(dict.fromkeys(seq for name, seq in self.events if name == stream))
 
 
 def follow(db: AsyncDatabase[dict[str, Any]], seen: Seen) -> Followers:

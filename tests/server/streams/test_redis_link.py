@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from server.dev.valkey import Valkey
 from server.streams.redis_link import RedisLink
@@ -94,6 +97,23 @@ async def test_it_comes_back_by_itself_with_all_its_interest(valkey: Valkey) -> 
 
             await until(arrives)
         assert b"lost" not in [packed for _, packed in heard.events]
+    finally:
+        await link.stop()
+
+
+async def test_a_server_that_hangs_is_noticed(valkey: Valkey) -> None:
+    link = RedisLink(valkey.url, timeout_ms=300)
+    await link.start()
+    try:
+        await until(lambda: link.up)
+        async with Redis.from_url(valkey.url) as client:
+            pid = (await client.info("server"))["process_id"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await until(lambda: not link.up)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await until(lambda: link.up)
     finally:
         await link.stop()
 
