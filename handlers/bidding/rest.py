@@ -155,7 +155,7 @@ def add_routes(router: Router, auctions: Auctions) -> None:
         tags=_TAGS,
         media=(_JSON_LINES,),
         admin=True,
-        errors=_BASE,
+        errors=(*_BASE, "CONFLICT"),
     )
 
 
