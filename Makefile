@@ -23,7 +23,7 @@ run: $(VENV)/.installed  ## Run the whole market: MongoDB, Valkey, two web insta
 	@exec $(BIN)/rialto dev $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run the tests on real databases (ARGS="-k auction" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Run the linter, the format check, the type checker and the import contracts
 	$(BIN)/ruff check

@@ -41,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", pattern)
 
 
+_LONG = ("tests/soak/", "tests/server/dev/", "tests/contract/", "tests/attack/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long go first, so that at the end no worker of `make test` waits for another's last file."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def network_guard() -> Iterator[None]:
     """Fails whatever connects to anything but loopback; the other half is `LoopbackLoop`."""
