@@ -22,7 +22,7 @@ SEALED: Final = {"ann": 81_019, "bob": 82_021}
 OFFERED: Final = {"ann": 71_023, "bob": 72_029}
 LETTER: Final = "My grandfather built the Bucintoro"
 
-_SSE_S: Final = 0.3
+_STRAGGLERS_S: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ async def everything(town: Town, market: Market, who: Person | None, *, probe: b
             f"/auctions/{auction}/log",
             f"/auctions/{auction}/export",
         ]
-        paths += [stream, f"{stream}/events", f"{stream}/events?after=1&wait=0.1", f"/streams/sealed:{auction}/events"]
+        paths += [stream, f"{stream}/events", f"{stream}/events?after=1&wait=0.01", f"/streams/sealed:{auction}/events"]
     for path in paths:
         found[path] = (await town.call("GET", path, who)).raw.decode()
     for name, auction in market.auctions.items():
-        found[f"SSE of {name}"] = await _event_source(town, f"/streams/auction:{auction}/events", who)
+        found[f"SSE of {name}"] = await _event_source(town, auction, who)
         if probe:
             found[f"probes of {name}"] = await _probes(town, auction, who)
     async with wire(town, who) as socket:
@@ -109,17 +109,18 @@ async def everything(town: Town, market: Market, who: Person | None, *, probe: b
     return found
 
 
-async def _event_source(town: Town, path: str, who: Person | None) -> str:
+async def _event_source(town: Town, auction: str, who: Person | None) -> str:
+    """What an event source is sent until it has caught up."""
+    stream = f"/streams/auction:{auction}"
+    last = f"id: {(await town.call('GET', stream, who)).json.get('seq')}\n"
     headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {who.token}"} if who else {})
-    received = b""
-    async with town.http.get(f"{town.urls[0]}/api/v1{path}", headers=headers) as answer:
-        try:
-            async with asyncio.timeout(_SSE_S):
-                async for chunk in answer.content.iter_any():
-                    received += chunk
-        except TimeoutError:
-            return received.decode()
-    return received.decode()
+    received = ""
+    async with town.http.get(f"{town.urls[0]}/api/v1{stream}/events", headers=headers) as answer:
+        async for chunk in answer.content.iter_any():
+            received += chunk.decode()
+            if last in received:
+                break
+    return received
 
 
 async def _probes(town: Town, auction: str, who: Person | None) -> str:
@@ -289,7 +290,7 @@ async def _heard(socket: Wire, market: Market) -> str:
     heard: list[Any] = []
     while sum(len(e["events"]) for e in heard if e["stream"].endswith(market.auctions["reverse"])) < 2:
         heard.append(await socket.event())
-    await asyncio.sleep(_SSE_S)
+    await asyncio.sleep(_STRAGGLERS_S)
     await ask(socket, "sync_time", t0=1)
     heard += [payload for _, event, payload in socket.events if event == "events"]
     return json.dumps(heard)
