@@ -39,7 +39,7 @@ bench: $(VENV)/.installed-dev  ## Measure durable bids per second against a plai
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 soak: $(VENV)/.installed-dev  ## Run the failure tests at full size: instances and databases killed under load
-	@$(BIN)/python -m pytest tests/soak -m soak --timeout 3600 $(ARGS)
+	@$(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
 
 lock: $(VENV)/.installed-dev  ## Pin the dependencies of pyproject.toml again (ARGS=--upgrade takes newer versions)
 	@$(PIP) install uv

@@ -44,8 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
 _LONG = ("tests/soak/", "tests/server/dev/", "tests/contract/", "tests/attack/")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long go first, so that at the end no worker of `make test` waits for another's last file."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Full sizes only where the marker `soak` is asked for by name, and files that take long first.
+
+    So no worker of `make test` waits at the end for another's last file.
+    """
+    if "soak" not in config.getoption("markexpr"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 

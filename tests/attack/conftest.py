@@ -17,14 +17,6 @@ from tests.attack.town import Person, Town
 from tests.contract.conftest import _ready
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The full size is run only where the marker is asked for by name, as in tests/soak."""
-    if "soak" in config.getoption("markexpr"):
-        return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
-    items[:] = [item for item in items if not item.get_closest_marker("soak")]
-
-
 @pytest.fixture(scope="package")
 async def town(mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """The market."""

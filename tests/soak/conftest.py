@@ -9,14 +9,6 @@ import pytest
 from tests.soak.cluster import Cluster
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The full size is run only where the marker is asked for by name."""
-    if "soak" in config.getoption("markexpr"):
-        return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
-    items[:] = [item for item in items if not item.get_closest_marker("soak")]
-
-
 @pytest.fixture(scope="package")
 async def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     """MongoDB, Valkey, three web instances and a worker of these tests' own."""
