@@ -38,6 +38,7 @@ from models.rules.auction.rules import AUCTION_RULES
 from models.rules.stream import Command
 from server.auth.principal import Principal
 from server.clock import Clock, new_id, new_salt
+from server.collector import tune_collector
 from server.dev.mongod import Mongod
 from server.dev.valkey import Valkey
 from server.settings import Settings
@@ -158,6 +159,7 @@ async def run(seconds: float, rounds: int, in_flight: int) -> None:
         await mongod.start()
         await valkey.start()
         pinned = _pin()
+        tune_collector()
         link = RedisLink(valkey.url)
         await link.start()
         try:

@@ -25,6 +25,7 @@ from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
 from server.background import end, run_for_ever
 from server.clock import Clock, new_id
+from server.collector import tune_collector
 from server.context import Context
 from server.logs import configure_logs
 from server.metrics.pool import PoolMetrics
@@ -159,6 +160,7 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
     context, stream_routes = compose(settings)
     stopping = _signalled()
     async with running(context):
+        tune_collector()
         runner = Runner(build_app(context, stream_routes), **runner_options(settings))
         await runner.setup()
         try:
@@ -181,6 +183,7 @@ async def work(settings: Settings) -> None:
     context, _ = compose(settings)
     stopping = _signalled()
     async with running(context):
+        tune_collector()
         await context.followers.start()
         tasks = [run_for_ever(partial(run, context), name) for name, run in context.tasks.items()]
         log.info("working", instance=context.instance, tasks=list(context.tasks))

@@ -23,7 +23,7 @@ import structlog
 
 from models.rules.stream import Command, Draft, Rejected
 from server.background import end, is_cancelled
-from server.clock import Clock, new_id
+from server.clock import Clock, local_id
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
@@ -59,7 +59,7 @@ class Pending:
     __slots__ = ("command", "deadline", "digest", "future", "id", "outcome")
 
     def __init__(self, command: Command, future: asyncio.Future[Answer], deadline: float) -> None:
-        self.id = new_id()
+        self.id = local_id()
         self.command = command
         self.future = future
         self.deadline = deadline
@@ -516,7 +516,7 @@ class _Stage:
             public=draft.public,
             private=draft.private,
             stream=self._stream.name,
-            id=new_id(),
+            id=local_id(),
             wire=with_hash(canonical, link),
             hash=link,
             source=self._stream.source,

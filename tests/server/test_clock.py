@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
 
-from server.clock import Clock, derived_id, new_id, new_salt, to_datetime, to_ms, to_rfc3339
+from server.clock import Clock, derived_id, local_id, new_id, new_salt, to_datetime, to_ms, to_rfc3339
 
 ID = re.compile(r"[0-9a-hjkmnp-tv-z]{22}")
 
@@ -23,6 +25,15 @@ def test_derived_ids_depend_on_every_part_and_its_place() -> None:
     assert derived_id("a", "b") == derived_id("a", "b")
     assert len({derived_id("a", "b"), derived_id("b", "a"), derived_id("ab"), derived_id("a", "b", "")}) == 4
     assert ID.fullmatch(derived_id("a"))
+
+
+def test_local_ids_are_unique_over_processes() -> None:
+    mine = {local_id() for _ in range(1000)}
+    command = [sys.executable, "-c", "from server.clock import local_id; print(local_id())"]
+    theirs = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert len(mine) == 1000
+    assert theirs not in mine
+    assert theirs.partition("-")[0] != next(iter(mine)).partition("-")[0]
 
 
 def test_salts_have_256_bits() -> None:
