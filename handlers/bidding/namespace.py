@@ -9,7 +9,7 @@ from handlers.bidding.rest import BID_ERRORS, RETRACT_ERRORS, bid_payload
 from handlers.bidding.schemas import Placed, Retracted, SocketBid, SocketRetract
 from handlers.bidding.service import Auctions
 from server.realtime import Connection, Namespace
-from server.streams.active import Answer
+from server.streams.pending import Answer
 
 
 def bidding_namespace(auctions: Auctions) -> Namespace:

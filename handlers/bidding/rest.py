@@ -23,7 +23,7 @@ from handlers.bidding.schemas import (
 )
 from handlers.bidding.service import Auctions
 from server.errors import AppError
-from server.streams.active import Answer
+from server.streams.pending import Answer
 from server.web.router import Call, Router
 
 _TAGS: Final = ("auctions",)

@@ -18,8 +18,8 @@ from models.user import User
 from server.auth.principal import Principal
 from server.clock import Clock, new_salt
 from server.errors import AppError
-from server.streams.active import Answer
 from server.streams.event import StoredEvent
+from server.streams.pending import Answer
 from server.streams.streams import Streams
 
 _PLACES_KEPT: Final = 50_000

@@ -11,24 +11,23 @@ No lock is needed: folding is idempotent by seq and never awaits, so that it doe
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import orjson
 import structlog
 
-from models.rules.stream import Command, Draft, Rejected
+from models.rules.stream import Command, Rejected
 from server.background import end, is_cancelled
-from server.clock import Clock, local_id
+from server.clock import Clock
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
-from server.streams.event import GENESIS, StoredEvent, canonical_json, chain, with_hash
+from server.streams.event import GENESIS, StoredEvent
 from server.streams.kinds import StreamKind
+from server.streams.pending import Answer, KnownKey, Pending, rejection, replay
+from server.streams.stage import Stage
 from server.streams.store import EventStore, Snapshot, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -45,54 +44,12 @@ _SETTLE_BACKOFF_S: Final = (0.02, 0.5)
 _READ_LIMIT: Final = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command came to: the ack's fields, and whether they are the repeated answer to an earlier try."""
-
-    fields: dict[str, Any]
-    replayed: bool = False
-
-
-class Pending:
-    """A command on its way through the queue."""
-
-    __slots__ = ("command", "deadline", "digest", "future", "id", "outcome")
-
-    def __init__(self, command: Command, future: asyncio.Future[Answer], deadline: float) -> None:
-        self.id = local_id()
-        self.command = command
-        self.future = future
-        self.deadline = deadline
-        self.digest = payload_digest(command) if command.key is not None else ""
-        self.outcome: Answer | AppError | None = None
-
-    def settle(self, outcome: Answer | AppError) -> None:
-        """Answer the caller, unless it was answered already (its deadline passed)."""
-        if self.future.done():
-            return
-        if isinstance(outcome, AppError):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownKey:
-    digest: str
-    answer: dict[str, Any]
-
-
 class Committed(Protocol):
     """Told of every event that this process has folded, in order, once."""
 
     def __call__(self, stream: str, events: Sequence[StoredEvent]) -> None:
         """Deliver; must not raise."""
         ...
-
-
-def payload_digest(command: Command) -> str:
-    """What two tries with the same key must have in common: the name and the payload, not the context."""
-    return hashlib.sha256(orjson.dumps([command.name, dict(command.payload)], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class ActiveStream:
@@ -123,7 +80,7 @@ class ActiveStream:
         self.t = 0
         self.state: Any = self._rules.initial()
         self._link = GENESIS
-        self._keys: OrderedDict[tuple[str, str], _KnownKey] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, str], KnownKey] = OrderedDict()
         self._keys_complete = True
         self._snapshot_seq = 0
 
@@ -250,7 +207,7 @@ class ActiveStream:
             self._committed(self.name, news)
 
     def _remember(self, event: StoredEvent) -> None:
-        self._keys[event.actor or "", event.key or ""] = _KnownKey(event.digest or "", dict(event.answer or {}))
+        self._keys[event.actor or "", event.key or ""] = KnownKey(event.digest or "", dict(event.answer or {}))
         if len(self._keys) > _KEYS_KEPT:
             self._keys.popitem(last=False)
             self._keys_complete = False
@@ -319,15 +276,17 @@ class ActiveStream:
             except StoreUnavailable:
                 await self._patience(batch, delays)
 
-    def _decide(self, todo: Iterable[Pending]) -> _Stage:
+    def _decide(self, todo: Iterable[Pending]) -> Stage:
         """Decide commands in order on a copy of the state; leaves each one's outcome on it and returns the new events."""
         rules = self._rules
-        stage = _Stage(self, rules.copy(self.state))
+        stage = Stage(
+            self.name, rules, self._source, state=rules.copy(self.state), seq=self.seq, t=self.t, link=self._link
+        )
         for pending in todo:
             command = pending.command
             known = self._known(command, stage)
             if known is not None:
-                pending.outcome = _replay(pending, known)
+                pending.outcome = replay(pending, known)
                 continue
             now = max(self._clock.now(), stage.t)
             while (owed := rules.due(stage.state, now)) is not None:
@@ -347,13 +306,13 @@ class ActiveStream:
                 stage.add(draft, now, pending if index == 0 else None, answer)
         return stage
 
-    def _known(self, command: Command, stage: _Stage) -> _KnownKey | None:
+    def _known(self, command: Command, stage: Stage) -> KnownKey | None:
         if command.key is None:
             return None
         place = (command.actor, command.key)
         return self._keys.get(place) or stage.keys.get(place)
 
-    async def _append(self, staged: _Stage, todo: Sequence[Pending]) -> bool:
+    async def _append(self, staged: Stage, todo: Sequence[Pending]) -> bool:
         """Write what was decided. False: somebody else's events came first, they are folded, decide again."""
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -410,7 +369,7 @@ class ActiveStream:
             await self._recheck_rejected(todo)
         for pending in todo:
             if not pending.future.done():
-                pending.settle(_outcome(pending))
+                pending.settle(pending.outcome or AppError("UNAVAILABLE"))
 
     async def _recheck_rejected(self, todo: Sequence[Pending]) -> None:
         """A refused command may be the repeat of one that was accepted before the oldest key in memory."""
@@ -421,7 +380,7 @@ class ActiveStream:
         }
         for found in await self._store.find_keys(self.name, refused):
             pending = refused[found.actor or "", found.key or ""]
-            pending.outcome = _replay(pending, _KnownKey(found.digest or "", dict(found.answer or {})))
+            pending.outcome = replay(pending, KnownKey(found.digest or "", dict(found.answer or {})))
 
     async def _let_rivals_in(self) -> None:
         if asyncio.get_running_loop().time() - self._met_rival_at < _RIVAL_MEMORY_S:
@@ -473,80 +432,6 @@ class ActiveStream:
             log.warning("streams.snapshot_failed", stream=self.name, error=str(error))
         finally:
             self._saving = None
-
-    @property
-    def link(self) -> bytes:
-        """The hash of the last event, or GENESIS."""
-        return self._link
-
-    @property
-    def source(self) -> str:
-        """The name of this instance, written into its events."""
-        return self._source
-
-
-class _Stage:
-    """Events of one batch as they are decided, on top of the committed ones."""
-
-    def __init__(self, stream: ActiveStream, state: Any) -> None:
-        self.state = state
-        self.t = stream.t
-        self.base = stream.seq
-        self.events: list[StoredEvent] = []
-        self.keys: dict[tuple[str, str], _KnownKey] = {}
-        self._stream = stream
-        self.seq = stream.seq
-        self._link = stream.link
-        self._rules = stream.kind.rules
-
-    def add(self, draft: Draft, now: int, cause: Pending | None = None, answer: dict[str, Any] | None = None) -> None:
-        """Number, stamp, link and encode a draft, and apply it to the copy of the state."""
-        self.seq += 1
-        self.t = max(self.t, now if draft.t is None else draft.t)
-        canonical = canonical_json(self.seq, self.t, draft.type, draft.public)
-        link: str | None = None
-        if self._rules.chained:
-            self._link = chain(self._link, canonical)
-            link = self._link.hex()
-        keyed = cause is not None and cause.command.key is not None
-        event = StoredEvent(
-            seq=self.seq,
-            t=self.t,
-            type=draft.type,
-            public=draft.public,
-            private=draft.private,
-            stream=self._stream.name,
-            id=local_id(),
-            wire=with_hash(canonical, link),
-            hash=link,
-            source=self._stream.source,
-            command=cause.id if cause is not None else None,
-            actor=cause.command.actor if cause is not None and keyed else None,
-            key=cause.command.key if cause is not None and keyed else None,
-            digest=cause.digest if cause is not None and keyed else None,
-            answer=answer,
-        )
-        self._rules.apply(self.state, event)
-        self.events.append(event)
-        if cause is not None and keyed:
-            self.keys[cause.command.actor, cause.command.key or ""] = _KnownKey(cause.digest, answer or {})
-
-
-def rejection(rejected: Rejected) -> AppError:
-    """The rules' refusal as an answer; field errors get their own place."""
-    details = dict(rejected.details)
-    errors = details.pop("errors", None)
-    return AppError(rejected.code, rejected.message, details=details, errors=errors)
-
-
-def _replay(pending: Pending, known: _KnownKey) -> Answer | AppError:
-    if known.digest != pending.digest:
-        return AppError("IDEMPOTENCY_MISMATCH")
-    return Answer(dict(known.answer), replayed=True)
-
-
-def _outcome(pending: Pending) -> Answer | AppError:
-    return pending.outcome or AppError("UNAVAILABLE")
 
 
 def _backoff() -> Iterator[float]:

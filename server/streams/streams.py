@@ -17,11 +17,12 @@ from server.clock import Clock
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
-from server.streams.active import ActiveStream, Answer
+from server.streams.active import ActiveStream
 from server.streams.bus import Bus
 from server.streams.event import StoredEvent, pack
 from server.streams.hub import Hub
 from server.streams.kinds import StreamKind
+from server.streams.pending import Answer
 from server.streams.store import EventStore, StoreUnavailable
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,72 @@
+"""A command on its way: what is asked, what is known of its key, what it comes to."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from models.rules.stream import Command, Rejected
+from server.clock import local_id
+from server.errors import AppError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command came to: the ack's fields, and whether they are the repeated answer to an earlier try."""
+
+    fields: dict[str, Any]
+    replayed: bool = False
+
+
+class Pending:
+    """A command on its way through the queue."""
+
+    __slots__ = ("command", "deadline", "digest", "future", "id", "outcome")
+
+    def __init__(self, command: Command, future: asyncio.Future[Answer], deadline: float) -> None:
+        self.id = local_id()
+        self.command = command
+        self.future = future
+        self.deadline = deadline
+        self.digest = payload_digest(command) if command.key is not None else ""
+        self.outcome: Answer | AppError | None = None
+
+    def settle(self, outcome: Answer | AppError) -> None:
+        """Answer the caller, unless it was answered already (its deadline passed)."""
+        if self.future.done():
+            return
+        if isinstance(outcome, AppError):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What is remembered of a key that was used: the payload's digest and the answer."""
+
+    digest: str
+    answer: dict[str, Any]
+
+
+def payload_digest(command: Command) -> str:
+    """What two tries with the same key must have in common: the name and the payload, not the context."""
+    return hashlib.sha256(orjson.dumps([command.name, dict(command.payload)], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def rejection(rejected: Rejected) -> AppError:
+    """The rules' refusal as an answer; field errors get their own place."""
+    details = dict(rejected.details)
+    errors = details.pop("errors", None)
+    return AppError(rejected.code, rejected.message, details=details, errors=errors)
+
+
+def replay(pending: Pending, known: KnownKey) -> Answer | AppError:
+    """What a command with a used key is told: the first answer, or that its payload is another."""
+    if known.digest != pending.digest:
+        return AppError("IDEMPOTENCY_MISMATCH")
+    return Answer(dict(known.answer), replayed=True)
