@@ -26,6 +26,7 @@ class User(Document):
         email: normalised: lower case, domain in ASCII.
         password_hash: Argon2id, encoded.
         role: `client`, `freelancer` or `both`; later also `contractor` and `subcontractor`.
+        admin: may do what only the operator may. moderator: keeps order in rooms.
         active: whether the person takes work at the moment.
         rating: mean of the reviews, None without any. rating_count: how many.
         badges: what has been verified about the person.
@@ -41,6 +42,7 @@ class User(Document):
     name: str
     role: str
     admin: bool = False
+    moderator: bool = False
     active: bool = True
     about: str = ""
     skills: list[str] = Field(default_factory=list)

@@ -141,7 +141,9 @@ class Sessions:
 
     def _pair(self, user: User, session: Session) -> dict[str, Any]:
         return {
-            "access_token": self._tokens.issue(user.id, session.id, user.role, admin=user.admin),
+            "access_token": self._tokens.issue(
+                user.id, session.id, user.role, admin=user.admin, moderator=user.moderator
+            ),
             "refresh_token": self._refresh_tokens.make(session.id, session.generation, session.salt),
             "token_type": "Bearer",
             "expires_in": self._tokens.lifetime_s,

@@ -15,6 +15,7 @@ class Principal:
         role: `client`, `freelancer` or `both`; company roles `contractor` and `subcontractor` are allowed for later.
         admin: whether the user may do what only the operator may.
         expires_at: when the access token ends, ms.
+        moderator: whether the user keeps order in rooms; admins do as well.
     """
 
     id: str
@@ -22,6 +23,12 @@ class Principal:
     role: str
     admin: bool = False
     expires_at: int = 0
+    moderator: bool = False
+
+    @property
+    def may_moderate(self) -> bool:
+        """Moderators and admins."""
+        return self.moderator or self.admin
 
     @property
     def may_post_jobs(self) -> bool:

@@ -1,6 +1,6 @@
 """Access tokens: short-lived, stateless, signed with HS256.
 
-Claims: `sub` (user), `sid` (session, the login), `jti`, `role`, `adm`, `iat`, `exp`. A token alone says who somebody was when
+Claims: `sub` (user), `sid` (session, the login), `jti`, `role`, `adm`, `mod` (if it is true), `iat`, `exp`. A token alone says who somebody was when
 it was issued; whether the session has been revoked since is the denylist's to say. So the edges call
 `await tokens.authenticate(token)`, which asks both.
 """
@@ -58,7 +58,7 @@ class Tokens:
         self.lifetime_s = lifetime_s
         self._denylist = denylist
 
-    def issue(self, user: str, session: str, role: str, *, admin: bool = False) -> str:
+    def issue(self, user: str, session: str, role: str, *, admin: bool = False, moderator: bool = False) -> str:
         """A token for a user on one of its sessions, valid for `lifetime_s` from now."""
         now = self._clock.now() // 1000
         claims = {
@@ -70,6 +70,8 @@ class Tokens:
             "iat": now,
             "exp": now + self.lifetime_s,
         }
+        if moderator:
+            claims["mod"] = True
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def verify(self, token: str) -> Principal:
@@ -114,11 +116,11 @@ class Tokens:
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         user, session, role = claims["sub"], claims["sid"], claims["role"]
-        admin, expires = claims["adm"], claims["exp"]
+        admin, moderator, expires = claims["adm"], claims.get("mod", False), claims["exp"]
         if not all(isinstance(name, str) and name for name in (user, session, role)) or role not in ROLES:
             raise AppError("UNAUTHENTICATED")
-        if type(admin) is not bool or type(expires) is not int:
+        if type(admin) is not bool or type(moderator) is not bool or type(expires) is not int:
             raise AppError("UNAUTHENTICATED")
         if expires * 1000 <= self._clock.now():
             raise AppError("UNAUTHENTICATED", "The access token has expired")
-        return Principal(id=user, session=session, role=role, admin=admin, expires_at=expires * 1000)
+        return Principal(user, session, role, admin=admin, moderator=moderator, expires_at=expires * 1000)

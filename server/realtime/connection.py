@@ -14,7 +14,7 @@ from server.realtime import frames
 from server.realtime.frames import Frame
 from server.realtime.metrics import ACTIVE_CONNECTIONS
 from server.realtime.namespace import Namespace
-from server.streams.event import Batch
+from server.streams.event import Batch, Signal
 
 if TYPE_CHECKING:
     from server.realtime.peer import Peer
@@ -49,6 +49,8 @@ class Connection:
         if principal is not None:
             peer.sessions.add(principal, peer)
             self._await_expiry()
+        for observer in namespace.observers:
+            observer.entered(self)
 
     def require(self) -> Principal:
         """Who connected.
@@ -78,6 +80,14 @@ class Connection:
             frame = batch.memo[name] = frames.event(name, "events", batch.wire)
         self._session.write(frame)
 
+    def signal(self, signal: Signal) -> None:
+        """Send something ephemeral; encoded once per namespace, as a batch is."""
+        name = self.namespace.name
+        frame = signal.memo.get(name)
+        if frame is None:
+            frame = signal.memo[name] = frames.event(name, signal.event, signal.payload)
+        self._session.write(frame)
+
     def after_ack(self, callback: Callable[[], None]) -> None:
         """Run something once the ack of the command being handled has been written."""
         self._after_ack.append(callback)
@@ -98,6 +108,8 @@ class Connection:
             subscription.end()
         if self._expiry is not None:
             self._expiry.cancel()
+        for observer in self.namespace.observers:
+            observer.left(self)
         if self.principal is not None:
             self.peer.sessions.remove(self.principal, self.peer)
         ACTIVE_CONNECTIONS.labels(self.namespace.name).dec()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -74,6 +74,26 @@ class SocketEvent:
     summary: str
 
 
+class Observer(Protocol):
+    """What a feature may want to know of its namespace's clients. Nothing of it may block or raise."""
+
+    def entered(self, connection: Connection) -> None:
+        """A client connected."""
+        ...
+
+    def left(self, connection: Connection) -> None:
+        """A client is gone; its subscriptions were ended before."""
+        ...
+
+    def subscribed(self, connection: Connection, stream: str) -> None:
+        """A client began to watch a stream."""
+        ...
+
+    def unsubscribed(self, connection: Connection, stream: str) -> None:
+        """A client watches a stream no longer."""
+        ...
+
+
 class Namespace:
     """One namespace: who may connect, what it answers, what it emits.
 
@@ -84,6 +104,9 @@ class Namespace:
         carries: for the AsyncAPI document, the types of the events of the streams that are watched here, such as a discriminated
             union of models; they describe the events, nothing is validated.
         description: for the AsyncAPI document.
+
+    Attributes:
+        observers: are told of clients that come, go and watch.
 
     Raises:
         ValueError: not a name.
@@ -105,6 +128,7 @@ class Namespace:
         self.watchers = watchers
         self.carries = carries
         self.description = description
+        self.observers: list[Observer] = []
         self._commands: dict[str, SocketCommand] = {}
         self._events: dict[str, SocketEvent] = {}
 

@@ -12,7 +12,7 @@ from server.errors import AppError
 from server.realtime.connection import Connection
 from server.realtime.namespace import Namespace
 from server.realtime.watchers import StreamWatchers, Watchers
-from server.streams.event import Batch
+from server.streams.event import Batch, Signal
 from server.streams.hub import Hub
 from server.streams.streams import Streams
 from server.web.described import carrying
@@ -79,14 +79,14 @@ class Subscription:
     event of a stream before it knows where the stream began.
     """
 
-    __slots__ = ("_connection", "_corked", "_hub", "_stream", "_watchers")
+    __slots__ = ("_connection", "_corked", "_stream", "_streams", "_watchers")
 
-    def __init__(self, connection: Connection, stream: str, hub: Hub, watchers: Watchers) -> None:
+    def __init__(self, connection: Connection, stream: str, streams: Streams, watchers: Watchers) -> None:
         self._connection = connection
         self._stream = stream
-        self._hub = hub
+        self._streams = streams
         self._watchers = watchers
-        self._corked: list[Batch] | None = []
+        self._corked: list[Batch | Signal] | None = []
 
     def begin(self) -> None:
         """Enter it into the connection; delivery begins after the ack."""
@@ -94,6 +94,8 @@ class Subscription:
         self._connection.after_ack(self.uncork)
         if self._connection.namespace.watchers:
             self._watchers.attach(self._connection, self._stream)
+        for observer in self._connection.namespace.observers:
+            observer.subscribed(self._connection, self._stream)
 
     def deliver(self, batch: Batch) -> None:
         """A batch from the hub."""
@@ -101,6 +103,21 @@ class Subscription:
             self._connection.deliver(batch)
         else:
             self._corked.append(batch)
+
+    def signal(self, signal: Signal) -> None:
+        """Something ephemeral from the hub."""
+        if self._corked is None:
+            self._connection.signal(signal)
+        else:
+            self._corked.append(signal)
+
+    async def permitted(self) -> bool:
+        """See `server.streams.hub.Sink`."""
+        return await self._streams.permitted(self._connection.principal, self._stream)
+
+    def close(self, reason: str) -> None:
+        """See `server.streams.hub.Sink`."""
+        self.end()
 
     def cork(self) -> None:
         """Hold back what comes from now on."""
@@ -110,16 +127,22 @@ class Subscription:
     def uncork(self) -> None:
         """Deliver what was held back, and everything else at once."""
         corked, self._corked = self._corked or (), None
-        for batch in corked:
-            self._connection.deliver(batch)
+        for held in corked:
+            if isinstance(held, Batch):
+                self._connection.deliver(held)
+            else:
+                self._connection.signal(held)
 
     def end(self) -> None:
         """Stop watching; nothing is delivered after this. Idempotent."""
-        self._hub.unsubscribe(self._stream, self)
-        self._corked = []
+        self._streams.hub.unsubscribe(self._stream, self)
         if self._connection.subscriptions.get(self._stream) is self:
+            self.uncork()  # what came before the end is the client's
             del self._connection.subscriptions[self._stream]
             self._watchers.detach(self._connection, self._stream)
+            for observer in self._connection.namespace.observers:
+                observer.unsubscribed(self._connection, self._stream)
+        self._corked = []
 
 
 class Subscriptions:
@@ -163,7 +186,7 @@ class Subscriptions:
             # Before the stream is looked at: what is refused anyway must not cost the database anything.
             raise AppError("VALIDATION_FAILED", f"A socket may watch {self._limit} streams; unsubscribe from some")
         await self._streams.authorise(connection.principal, stream)
-        fresh = Subscription(connection, stream, self._hub, self._watchers)
+        fresh = Subscription(connection, stream, self._streams, self._watchers)
         if former is not None:
             former.cork()  # what it would deliver now is in the new one's opening too
         try:
@@ -171,6 +194,8 @@ class Subscriptions:
             state = None
             if body.after is None:  # the state is live, so it is viewed before anything else can run
                 state = await self._streams.view(connection.principal, stream, opening.state)
+            if self._streams.guarded(stream):  # the right may have been lost before the subscription began
+                await self._streams.authorise(connection.principal, stream)
         except BaseException:
             fresh.end()
             if former is not None:

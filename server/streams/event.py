@@ -170,6 +170,34 @@ class Batch:
         )
 
 
+@dataclass(frozen=True)
+class Signal:
+    """Something ephemeral for the subscribers of a stream: it has no seq, is not kept, and may be lost.
+
+    `memo` as of Batch. `payload` is JSON.
+    """
+
+    stream: str
+    event: str
+    payload: bytes
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False)
+
+    def pack(self) -> bytes:
+        """The form between instances; its first byte tells it from packed events."""
+        return b"!%b\n%b" % (self.event.encode(), self.payload)
+
+    @classmethod
+    def unpack(cls, stream: str, packed: bytes) -> Signal:
+        """The inverse of `pack`."""
+        event, _, payload = packed[1:].partition(b"\n")
+        return cls(stream, event.decode(), payload)
+
+
+def is_signal(packed: bytes) -> bool:
+    """Whether what came from another instance is a packed Signal."""
+    return packed.startswith(b"!")
+
+
 def pack(events: Sequence[PublicEvent]) -> bytes:
     """The form between instances: the first seq, then one encoded event per line (JSON holds no raw newline)."""
     return b"%d\n%b" % (events[0].seq, b"\n".join([event.wire for event in events]))

@@ -7,10 +7,11 @@ dropped by seq, and a jump is filled from the store. So subscribers see every se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+import orjson
 import structlog
 
 from server.background import end, run_for_ever
@@ -18,7 +19,8 @@ from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
 from server.streams.bus import Bus
-from server.streams.event import Batch, PublicEvent, unpack
+from server.streams.event import Batch, PublicEvent, Signal, is_signal, unpack
+from server.streams.kinds import StreamKind
 from server.streams.store import EventStore, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,18 @@ class Sink(Protocol):
 
     def deliver(self, batch: Batch) -> None:
         """Take the next events of the stream. Must neither block nor raise."""
+        ...
+
+    def signal(self, signal: Signal) -> None:
+        """Take something ephemeral, or leave it. Must neither block nor raise."""
+        ...
+
+    async def permitted(self) -> bool:
+        """Whether the reader may still read. Raises AppError UNAVAILABLE when that can't be told now."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """Nothing follows: the reader may not read any more."""
         ...
 
 
@@ -77,6 +91,8 @@ class _Feed:
     repairing: asyncio.Task[None] | None = None
     torn: bool = False
     """Whether another gap showed itself while one is being filled."""
+    unsure: bool = False
+    """Whether the last event may have taken somebody's right to read: nothing is handed on until all have been asked."""
     quiet: bool = True
     linger: asyncio.TimerHandle | None = None
 
@@ -84,11 +100,19 @@ class _Feed:
 class Hub:
     """All feeds of one instance."""
 
-    def __init__(self, store: EventStore, bus: Bus, settings: Settings, current: Current) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        bus: Bus,
+        settings: Settings,
+        current: Current,
+        kind_of: Callable[[str], StreamKind | None] = lambda _stream: None,
+    ) -> None:
         self._store = store
         self._bus = bus
         self._settings = settings
         self._current = current
+        self._kind_of = kind_of
         self._feeds: dict[str, _Feed] = {}
         self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
@@ -130,6 +154,7 @@ class Hub:
                     await self._refresh(feed)
                 if feed.seq == 0:
                     raise AppError("NOT_FOUND", "No such stream")
+                await self._certain(feed)
                 if after is None:
                     return await self._join_at_state(feed, sink)
                 return await self._join_after(feed, after, sink)
@@ -155,6 +180,7 @@ class Hub:
             # no await from here on: what the state covers and what the feed will deliver must meet exactly
             if seq > feed.seq:
                 await self._refresh(feed)
+                await self._certain(feed)
             elif seq == feed.seq:
                 feed.sinks[sink] = None
                 return Opening(seq, state=state)
@@ -176,7 +202,14 @@ class Hub:
         if cursor > feed.seq:
             self._advance(feed, [event for event in events if event.seq > feed.seq])
         feed.sinks[sink] = None
-        return Opening(cursor, events)
+        # The feed may have stopped at an event that takes rights: what is behind it is delivered once that is settled.
+        return Opening(feed.seq, [event for event in events if event.seq <= feed.seq])
+
+    async def _certain(self, feed: _Feed) -> None:
+        while feed.unsure:
+            self._repair(feed)
+            if feed.repairing is not None:
+                await asyncio.shield(feed.repairing)
 
     # -- the life of a feed -------------------------------------------------------------------------------------------
 
@@ -243,6 +276,9 @@ class Hub:
         if feed.seq < 0:
             feed.early.extend(events)
             return
+        if feed.unsure:
+            self._repair(feed)
+            return
         news = [event for event in events if event.seq > feed.seq]
         if not news:
             return
@@ -250,14 +286,38 @@ class Hub:
             self._repair(feed)
             return
         feed.quiet = False
+        kind = self._kind_of(feed.stream)
+        if kind is not None and kind.guards:
+            end = next((index for index, event in enumerate(news, 1) if kind.guarding(event.wire)), None)
+            feed.unsure = end is not None
+            news = news[:end]
         feed.seq = news[-1].seq
         for start in range(0, len(news), _CHUNK):
             batch = Batch(feed.stream, news[start : start + _CHUNK])
             for sink in tuple(feed.sinks):
                 sink.deliver(batch)
         metrics.DELIVERED.inc(len(news) * len(feed.sinks))
+        if kind is not None and kind.companion is not None and (beside := kind.companion(news[-1].wire)) is not None:
+            self._signal(feed, Signal(feed.stream, beside[0], orjson.dumps(beside[1])))
+        if feed.unsure:
+            self._repair(feed)
+
+    def signal(self, stream: str, event: str, payload: Mapping[str, Any]) -> None:
+        """Send something ephemeral to the subscribers of a stream, on all instances. It may be lost on the way."""
+        signal = Signal(stream, event, orjson.dumps(payload))
+        self._bus.send(stream, signal.pack())
+        if (feed := self._feeds.get(stream)) is not None:
+            self._signal(feed, signal)
+
+    def _signal(self, feed: _Feed, signal: Signal) -> None:
+        for sink in tuple(feed.sinks):
+            sink.signal(signal)
 
     def _arrived(self, stream: str, packed: bytes) -> None:
+        if is_signal(packed):
+            if (feed := self._feeds.get(stream)) is not None:
+                self._signal(feed, Signal.unpack(stream, packed))
+            return
         try:
             events = unpack(packed)
         except ValueError:
@@ -268,18 +328,29 @@ class Hub:
     def _repair(self, feed: _Feed) -> None:
         feed.torn = True
         if feed.repairing is None:
-            metrics.GAPS.inc()
+            if not feed.unsure:
+                metrics.GAPS.inc()
             feed.repairing = asyncio.create_task(self._fill(feed), name=f"repair {feed.stream}")
 
     async def _fill(self, feed: _Feed) -> None:
         try:
             while feed.torn:
+                if feed.unsure:
+                    await self._ask_again(feed)
                 feed.torn = False
                 await self._refresh(feed)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, AppError) as error:
             log.warning("hub.repair_failed", stream=feed.stream, error=str(error))  # the next poll tries again
         finally:
             feed.repairing = None
+
+    async def _ask_again(self, feed: _Feed) -> None:
+        """Close every subscriber that may not read any more. Raises AppError UNAVAILABLE: nothing is handed on until it is known."""
+        for sink in tuple(feed.sinks):
+            if not await sink.permitted() and sink in feed.sinks:
+                sink.close("not permitted any more")
+                self.unsubscribe(feed.stream, sink)
+        feed.unsure = False
 
     async def _refresh(self, feed: _Feed) -> None:
         """Read on from the feed's seq to the end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from server.streams.event import StoredEvent
 
 Authorise = Callable[[Principal | None, str], Awaitable[None]]
 View = Callable[[Principal | None, str, Any], Awaitable[dict[str, Any]]]
+Companion = Callable[[bytes], tuple[str, Mapping[str, Any]] | None]
 OnCommit = Callable[[str, Sequence[StoredEvent]], Awaitable[None]]
 
 
@@ -26,6 +27,9 @@ class StreamKind:
             private to the server, clients are told NOT_FOUND.
         view: the `state` shown to a caller; the rules' public view when None.
         on_commit: called after this instance appended; best effort, so whatever must happen has a follower too.
+        guards: types of events after which a reader may have lost its right to read: at such an event every subscriber is
+            authorised again before it is given another one.
+        companion: what is signalled to subscribers beside a batch, made of the wire form of its last event: `(event, payload)`.
     """
 
     name: str
@@ -33,3 +37,9 @@ class StreamKind:
     authorise: Authorise | None = None
     view: View | None = None
     on_commit: OnCommit | None = None
+    guards: tuple[str, ...] = ()
+    companion: Companion | None = None
+
+    def guarding(self, wire: bytes) -> bool:
+        """Whether the event, in its wire form, is one of `guards`. Quotes within a text are escaped, so this can't be forged."""
+        return any(b'"type":"%b"' % guard.encode() in wire for guard in self.guards)

@@ -41,7 +41,7 @@ class Streams:
     """Append, read and fold; owns the streams that are in memory and the hub that delivers them."""
 
     def __init__(self, store: EventStore, bus: Bus, clock: Clock, settings: Settings, source: str) -> None:
-        self.hub = Hub(store, bus, settings, self._seq_and_state)
+        self.hub = Hub(store, bus, settings, self._seq_and_state, self._known_kind)
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -114,10 +114,29 @@ class Streams:
         Raises:
             AppError: NOT_FOUND, FORBIDDEN or UNAUTHENTICATED, as the kind's feature says.
         """
-        kind = self._kinds.get(stream.partition(":")[0])
+        kind = self._known_kind(stream)
         if kind is None or kind.authorise is None:
             raise AppError("NOT_FOUND", "No such stream")
         await kind.authorise(principal, stream)
+
+    def guarded(self, stream: str) -> bool:
+        """Whether readers of the stream can lose their right to read it; who has just subscribed is authorised once more."""
+        kind = self._known_kind(stream)
+        return kind is not None and bool(kind.guards)
+
+    async def permitted(self, principal: Principal | None, stream: str) -> bool:
+        """Whether the caller may read the stream.
+
+        Raises:
+            AppError: UNAVAILABLE.
+        """
+        try:
+            await self.authorise(principal, stream)
+        except AppError as error:
+            if error.retryable:
+                raise
+            return False
+        return True
 
     async def view(self, principal: Principal | None, stream: str, state: Any) -> dict[str, Any]:
         """The `state` as the caller may see it. Call it without an await after the state was got."""
@@ -128,8 +147,11 @@ class Streams:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _known_kind(self, stream: str) -> StreamKind | None:
+        return self._kinds.get(stream.partition(":")[0])
+
     def _kind(self, stream: str) -> StreamKind:
-        kind = self._kinds.get(stream.partition(":")[0])
+        kind = self._known_kind(stream)
         if kind is None:
             raise AppError("NOT_FOUND", "No such stream")
         return kind

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
 
 from server.realtime.metrics import SLOW_CLIENTS
-from server.streams.event import Batch, PublicEvent
+from server.streams.event import Batch, PublicEvent, Signal
 
 HEARTBEAT_S: Final = 15.0
 BUFFER_LIMIT: Final = 1 << 20
@@ -29,13 +29,20 @@ class EventSource:
     """One open event stream: a sink of the hub on one side, a response on the other.
 
     Args:
+        permitted: whether the reader may still read, see `server.streams.hub.Sink`.
         heartbeat_s: after how long a silence a comment is sent, which also finds out that a reader has gone.
         buffer_limit: bytes that may wait for the reader.
     """
 
     def __init__(
-        self, request: web.Request, *, heartbeat_s: float = HEARTBEAT_S, buffer_limit: int = BUFFER_LIMIT
+        self,
+        request: web.Request,
+        permitted: Callable[[], Awaitable[bool]],
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        buffer_limit: int = BUFFER_LIMIT,
     ) -> None:
+        self._permitted = permitted
         self._request = request
         self._heartbeat_s = heartbeat_s
         self._buffer_limit = buffer_limit
@@ -66,6 +73,13 @@ class EventSource:
             self.close("slow client")
         else:
             self._news.set()
+
+    def signal(self, signal: Signal) -> None:
+        """What is ephemeral belongs to sockets."""
+
+    async def permitted(self) -> bool:
+        """See `server.streams.hub.Sink`."""
+        return await self._permitted()
 
     def close(self, reason: str) -> None:
         """End the stream; a reader that isn't taking what was written is cut off. Idempotent."""

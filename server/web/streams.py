@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.errors import AppError
 from server.realtime.sessions import Closable, LiveSessions
-from server.streams.event import Batch, PublicEvent
+from server.streams.event import Batch, PublicEvent, Signal
 from server.streams.streams import Streams
 from server.web.described import carrying
 from server.web.fields import MOST_MINOR_UNITS, Answer, Query
@@ -66,7 +67,8 @@ class StreamPage(Answer):
 class _Arrival:
     """A sink that wakes a long poll."""
 
-    def __init__(self) -> None:
+    def __init__(self, permitted: Callable[[], Awaitable[bool]]) -> None:
+        self._permitted = permitted
         self.events: Sequence[PublicEvent] = ()
         self.ended = False
         self.happened = asyncio.Event()
@@ -75,6 +77,13 @@ class _Arrival:
         """The first batch counts; what follows is read with the next poll."""
         self.events = self.events or batch.events
         self.happened.set()
+
+    def signal(self, signal: Signal) -> None:
+        """What is ephemeral belongs to sockets."""
+
+    async def permitted(self) -> bool:
+        """See `server.streams.hub.Sink`."""
+        return await self._permitted()
 
     def close(self, reason: str) -> None:
         """The caller's login ended, or the server stops."""
@@ -185,11 +194,12 @@ class StreamRoutes:
             )
 
     async def _wait(self, call: Call, stream: str, query: EventsQuery) -> Sequence[PublicEvent]:
-        arrival = _Arrival()
+        arrival = _Arrival(self._permitted(call, stream))
         hub = self._streams.hub
         with self._reading(call.principal, arrival):
             try:
                 opening = await hub.subscribe(stream, query.after, arrival)
+                await self._still_permitted(call, stream)
                 if opening.events:
                     return opening.events
                 with contextlib.suppress(TimeoutError):
@@ -197,18 +207,21 @@ class StreamRoutes:
                         await arrival.happened.wait()
             finally:
                 hub.unsubscribe(stream, arrival)
-        if arrival.ended and not self._stopping:
+        if arrival.ended and not arrival.events and not self._stopping:
             raise AppError("UNAUTHENTICATED", "The session has ended")
         return arrival.events
 
     async def _event_source(self, call: Call, stream: str) -> web.StreamResponse:
-        source = EventSource(call.request, heartbeat_s=self._heartbeat_s, buffer_limit=self._buffer_limit)
+        source = EventSource(
+            call.request, self._permitted(call, stream), heartbeat_s=self._heartbeat_s, buffer_limit=self._buffer_limit
+        )
         after = _last_event_id(call)
         hub = self._streams.hub
         with self._reading(call.principal, source):
             try:
                 # Before the response begins, so that a refusal is a proper problem.
                 opening = await hub.subscribe(stream, after, source)
+                await self._still_permitted(call, stream)
                 await source.open()
                 await source.send(opening.events)
                 while opening.more and not source.ended:
@@ -218,6 +231,14 @@ class StreamRoutes:
             finally:
                 hub.unsubscribe(stream, source)
         return source.response
+
+    def _permitted(self, call: Call, stream: str) -> Callable[[], Awaitable[bool]]:
+        return partial(self._streams.permitted, call.principal, stream)
+
+    async def _still_permitted(self, call: Call, stream: str) -> None:
+        """The right to read may have been lost between the look at it and the subscription."""
+        if self._streams.guarded(stream):
+            await self._streams.authorise(call.principal, stream)
 
     @contextmanager
     def _reading(self, principal: Principal | None, reader: Closable) -> Iterator[None]:
