@@ -182,15 +182,16 @@ class Signal:
     payload: bytes
     memo: dict[Any, Any] = field(default_factory=dict, compare=False)
 
-    def pack(self) -> bytes:
-        """The form between instances; its first byte tells it from packed events."""
-        return b"!%b\n%b" % (self.event.encode(), self.payload)
+    def pack(self, source: str) -> bytes:
+        """The form between instances; its first byte tells it from packed events. `source`: who sends it."""
+        return b"!%b %b\n%b" % (source.encode(), self.event.encode(), self.payload)
 
     @classmethod
-    def unpack(cls, stream: str, packed: bytes) -> Signal:
-        """The inverse of `pack`."""
-        event, _, payload = packed[1:].partition(b"\n")
-        return cls(stream, event.decode(), payload)
+    def unpack(cls, stream: str, packed: bytes) -> tuple[str, Signal]:
+        """The inverse of `pack`: who sent it, and what."""
+        head, _, payload = packed[1:].partition(b"\n")
+        source, _, event = head.decode().partition(" ")
+        return source, cls(stream, event, payload)
 
 
 def is_signal(packed: bytes) -> bool:

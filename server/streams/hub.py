@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 from server.background import end, run_for_ever
+from server.clock import new_id
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
@@ -113,6 +114,7 @@ class Hub:
         self._settings = settings
         self._current = current
         self._kind_of = kind_of
+        self._name = new_id()
         self._feeds: dict[str, _Feed] = {}
         self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
@@ -305,7 +307,7 @@ class Hub:
     def signal(self, stream: str, event: str, payload: Mapping[str, Any]) -> None:
         """Send something ephemeral to the subscribers of a stream, on all instances. It may be lost on the way."""
         signal = Signal(stream, event, orjson.dumps(payload))
-        self._bus.send(stream, signal.pack())
+        self._bus.send(stream, signal.pack(self._name))
         if (feed := self._feeds.get(stream)) is not None:
             self._signal(feed, signal)
 
@@ -315,8 +317,10 @@ class Hub:
 
     def _arrived(self, stream: str, packed: bytes) -> None:
         if is_signal(packed):
-            if (feed := self._feeds.get(stream)) is not None:
-                self._signal(feed, Signal.unpack(stream, packed))
+            source, signal = Signal.unpack(stream, packed)
+            # What this instance sent comes back to it: events would be dropped by seq, signals by their source.
+            if source != self._name and (feed := self._feeds.get(stream)) is not None:
+                self._signal(feed, signal)
             return
         try:
             events = unpack(packed)

@@ -13,7 +13,7 @@ from models.event import EventDocument
 from server.clock import Clock, new_id
 from server.settings import Settings
 from server.streams.bus import Bus, MemoryBus
-from server.streams.event import Batch
+from server.streams.event import Batch, Signal
 from server.streams.kinds import StreamKind
 from server.streams.memory import MemoryEventStore
 from server.streams.mongo import MongoEventStore
@@ -42,6 +42,15 @@ class Watcher:
 
     def deliver(self, batch: Batch) -> None:
         self.seqs += [event.seq for event in batch.events]
+
+    def signal(self, signal: Signal) -> None:
+        raise AssertionError("nobody signals on these streams")
+
+    async def permitted(self) -> bool:
+        raise AssertionError("nobody can lose the right to read these streams")
+
+    def close(self, reason: str) -> None:
+        raise AssertionError("nobody is shown out of these streams")
 
 
 @pytest.fixture(params=["memory", "mongo"])

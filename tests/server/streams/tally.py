@@ -17,7 +17,7 @@ class Tally:
 
 
 class TallyRules:
-    """`add {n}` moves the total, `pair {n}` writes two events, and `round` is owed whenever the total passes a hundred."""
+    """`add {n}` moves the total, `pair {n}` writes two events, and `round` is owed whenever the total passes a hundred; `leave` changes nothing."""
 
     version = 1
     chained = True
@@ -37,6 +37,8 @@ class TallyRules:
             raise RuntimeError("a defect in the rules")
         if command.name == "poison":
             return Decision((Draft("poison", {}),), {})
+        if command.name == "leave":
+            return Decision((Draft("left", {"who": command.actor}),), {})
         if command.name == "nothing":
             return Decision((), {"total": state.total})
         if state.total + n < 0:
