@@ -84,7 +84,8 @@ class Auctions:
             truth = await self._truth(stream.partition(":")[2])
         except AppError as error:
             raise AppError("NOT_FOUND", "No such stream") if error.code == "AUCTION_NOT_FOUND" else error from None
-        if not may_see((await self._streams.current(truth)).state, viewer):
+        # Who may see it is settled by its first event, so whatever of it is in memory will do.
+        if not may_see((await self._streams.known(truth)).state, viewer):
             raise AppError("NOT_FOUND", "No such stream")
 
     async def stream_view(self, viewer: Principal | None, stream: str, state: State) -> dict[str, Any]:
@@ -92,8 +93,10 @@ class Auctions:
         auction = stream.partition(":")[2]
         shown = auction_view(auction, state, self._clock.now())
         if viewer is not None:
-            truth = (await self._streams.current(await self._truth(auction))).state
-            await self._add_private(shown, viewer, truth)
+            truth = await self._truth(auction)
+            if truth != stream:
+                state = (await self._streams.current(truth)).state
+            await self._add_private(shown, viewer, state)
         return shown
 
     async def log(self, viewer: Principal | None, auction: str) -> AsyncIterator[bytes]:
