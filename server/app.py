@@ -71,7 +71,7 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
     streams = Streams(MongoEventStore(db), redis, clock, settings, instance)
     denylist = Denylist(redis, clock, settings.access_token_s)
     tokens = Tokens(settings.token_secret.get_secret_value(), clock, settings.access_token_s, denylist)
-    sockets = Sockets(settings, clock, streams, streams.hub, tokens, redis=redis)
+    sockets = Sockets(settings, clock, streams, streams.hub, tokens, instance=instance, redis=redis)
     sessions = db[Session.Settings.name]
     context = Context(
         settings=settings,

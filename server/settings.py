@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+INSTANCE_NAME: Final = "[a-z0-9][a-z0-9-]{0,30}"
+"""A regular expression: what a proxy can tell from the rest of a session id without a doubt."""
 
 
 class Settings(BaseSettings):
@@ -22,7 +25,11 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port of the (first) web instance; 0 takes a free one")
     data_dir: Path = Field(Path(".rialto"), description="folder of embedded databases, generated secrets, spooled mail")
     public_url: str = Field("", description="base URL in links sent to people; default http://HOST:PORT")
-    instance: str = Field("", description="name of this process in logs and metrics; generated when empty")
+    instance: str = Field(
+        "",
+        pattern=f"^({INSTANCE_NAME})?$",
+        description="name of this process, no other's: session ids begin with it, and proxies route by that; made up when empty",
+    )
 
     # stores
     mongodb_url: str = Field("", description="MongoDB replica set; empty starts the embedded one (rialto dev, tests)")

@@ -46,7 +46,13 @@ class Listener(Protocol):
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is untyped
-    """The Engine.IO server. `origins` are those allowed besides the server's own; `*` allows any."""
+    """The Engine.IO server.
+
+    Attributes:
+        instance: what every session id begins with, so that a proxy can route a client's requests to where its session lives.
+        origins: those allowed besides the server's own; `*` allows any.
+        outbound_limit: bytes waiting for a client beyond which it is cut off.
+    """
 
     sockets: dict[str, Session]
     handlers: dict[str, Any]
@@ -54,6 +60,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
     ping_interval: float
     ping_timeout: float
 
+    instance: str = "local"
     origins: frozenset[str] = frozenset()
     outbound_limit: int = OUTBOUND_LIMIT
 
@@ -66,6 +73,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
     def create_queue(self, *_args: Any, **_options: Any) -> deque[bytes]:
         """What a session queues for polling; a plain deque, since nobody waits on it."""
         return deque()
+
+    def generate_id(self) -> str:
+        """A session id: `<instance>.<random>`."""
+        return f"{self.instance}.{super().generate_id()}"
 
     def attach(self, app: web.Application, engineio_path: str = "socket.io") -> None:
         """Serve below `/<path>/`. Every method: the protocol's own answer to a wrong one is 400."""

@@ -34,6 +34,7 @@ class Sockets:
     Args:
         streams, hub: what clients subscribe to.
         tokens: who may connect.
+        instance: name of this process; session ids begin with it.
         redis: where instances tell each other how many watch a stream; without it each counts its own.
         outbound_limit: bytes waiting for a client beyond which it is cut off.
         connect_timeout_s: until when a transport must have entered a namespace.
@@ -48,6 +49,7 @@ class Sockets:
         hub: Hub,
         tokens: Tokens,
         *,
+        instance: str = "local",
         redis: RedisSource | None = None,
         outbound_limit: int = OUTBOUND_LIMIT,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
@@ -72,6 +74,7 @@ class Sockets:
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_body,
         )
+        self._server.eio.instance = instance
         self._server.eio.origins = frozenset(settings.cors_origins)
         self._server.eio.outbound_limit = outbound_limit
 

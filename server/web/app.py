@@ -32,7 +32,9 @@ def build_web(context: Context) -> web.Application:
     `app[HEALTH]` takes more checks until the application starts, and stops being ready when it shuts down.
     """
     settings = context.settings
-    headers = ResponseHeaders(settings.cors_origins, settings.public_url.startswith("https://"))
+    headers = ResponseHeaders(
+        settings.cors_origins, secure=settings.public_url.startswith("https://"), instance=context.instance
+    )
     app = web.Application(
         middlewares=[edge(headers)],
         client_max_size=settings.max_body,
@@ -48,7 +50,7 @@ def build_web(context: Context) -> web.Application:
             app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)
     app.add_routes(docs_routes(context.router, release()))
 
-    health = app[HEALTH] = Health(context.clock)
+    health = app[HEALTH] = Health(context.clock, context.instance)
     standard_checks(health, context.client, context.redis, settings.data_dir)
     app.add_routes(health.routes())
     app.on_shutdown.append(_stop_accepting)

@@ -34,16 +34,19 @@ class ResponseHeaders:
     Args:
         cors_origins: origins that browsers may call from; `*` for any.
         secure: whether the public address is https.
+        instance: name of this process, for `X-Rialto-Instance`: no secret, session ids begin with it too.
     """
 
-    def __init__(self, cors_origins: Sequence[str], secure: bool) -> None:
+    def __init__(self, cors_origins: Sequence[str], *, secure: bool, instance: str) -> None:
         self._origins = frozenset(origin.rstrip("/") for origin in cors_origins)
         self._secure = secure
+        self._instance = instance
 
     async def add(self, request: web.Request, response: web.StreamResponse) -> None:
         """The application's `on_response_prepare`."""
         headers = response.headers
         headers["X-Request-Id"] = request_id(request)
+        headers["X-Rialto-Instance"] = self._instance
         headers["X-Content-Type-Options"] = "nosniff"
         headers.setdefault("X-Frame-Options", "DENY")
         headers.setdefault("Referrer-Policy", "no-referrer")

@@ -41,13 +41,15 @@ class Health:
 
     Args:
         clock: the cluster's clock, for the answer's timestamp.
+        instance: name of this process, in every answer.
 
     Attributes:
         accepting: whether to be sent requests; the process clears it when it begins to stop.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, instance: str) -> None:
         self._clock = clock
+        self._instance = instance
         self._started = time.monotonic()
         self._checks: dict[str, _Named] = {}
         self.accepting = True
@@ -85,23 +87,27 @@ class Health:
         return {"status": "ok", "latency_ms": round((time.perf_counter() - started) * 1000, 2), **(facts or {})}
 
     async def _live(self, request: web.Request) -> web.Response:
-        return _json(200, {"status": "ok"})
+        return self._answer(200, "ok")
 
     async def _ready(self, request: web.Request) -> web.Response:
         if not self.accepting:
-            return _json(503, {"status": "stopping"})
+            return self._answer(503, "stopping")
         status, _ = await self.look()
-        return _json(503 if status == "down" else 200, {"status": status})
+        return self._answer(503 if status == "down" else 200, status)
 
     async def _report(self, request: web.Request) -> web.Response:
         status, checks = await self.look()
-        body = {
-            "status": status,
-            "uptime_s": int(time.monotonic() - self._started),
-            "timestamp": to_rfc3339(self._clock.now()),
-            "checks": checks,
-        }
-        return _json(503 if status == "down" else 200, body)
+        return self._answer(
+            503 if status == "down" else 200,
+            status,
+            uptime_s=int(time.monotonic() - self._started),
+            timestamp=to_rfc3339(self._clock.now()),
+            checks=checks,
+        )
+
+    def _answer(self, http_status: int, status: str, **facts: Any) -> web.Response:
+        body = {"status": status, "instance": self._instance, **facts}
+        return web.Response(status=http_status, body=orjson.dumps(body), content_type="application/json")
 
 
 def standard_checks(
@@ -141,7 +147,3 @@ def _disk(data_dir: Path) -> Mapping[str, Any]:
 
 async def _metrics(request: web.Request) -> web.Response:
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def _json(status: int, body: Mapping[str, Any]) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")

@@ -87,6 +87,20 @@ for (const transport of Object.keys(TRANSPORTS)) {
       });
     });
 
+    it("comes back by itself, with a new session, when its own is unknown", async () => {
+      const socket = await enter("/market", { transport, reconnection: true, reconnectionDelay: 10 });
+      if (transport === "default") await upgraded(socket);
+      const before = socket.io.engine.id;
+      assert.match(before, /^local\./);
+      const gone = disconnected(socket);
+      const back = settled(socket);
+      await fetch(`${MARKET_URL}/forget/${encodeURIComponent(before)}`, { method: "POST" });
+      assert.ok(["transport error", "transport close"].includes(await gone));
+      await back;
+      assert.notEqual(socket.io.engine.id, before);
+      assert.ok((await command(socket, "sync_time", { t0: 1 })).ok);
+    });
+
     it("shares one transport between namespaces", async () => {
       const market = await enter("/market", { transport, token: tokens.ann });
       const members = market.io.socket("/members", { auth: { token: tokens.ann } });

@@ -34,7 +34,9 @@ def test_settings_are_printed_with_secrets_masked(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "many"), ("LOG_LEVEL", "loud"), ("CORS_ORIGINS", "not json"), ("ACCESS_TOKEN_S", "-1")]
+    ("name", "value"),
+    [("PORT", "many"), ("LOG_LEVEL", "loud"), ("CORS_ORIGINS", "not json"), ("ACCESS_TOKEN_S", "-1")]
+    + [("INSTANCE", name) for name in ("Web", "-web", "web.1", "web_1", "w" * 32, "web 1", "web\n")],
 )
 def test_invalid_settings_are_listed_by_name(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

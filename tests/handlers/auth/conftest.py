@@ -69,6 +69,7 @@ async def start(settings: Settings) -> AsyncIterator[Start]:
             revocations = Revocations(sessions, redis, clock, denylist, closed.append, poll_degraded_s=0.05)
             context = SimpleNamespace(
                 settings=settings,
+                instance="test",
                 clock=clock,
                 client=client,
                 db=db,

@@ -97,6 +97,7 @@ async def market(settings: Settings) -> AsyncIterator[Market]:
     closed: list[str] = []
     context: Any = SimpleNamespace(
         settings=settings,
+        instance="test",
         clock=clock,
         client=client,
         db=db,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +41,13 @@ async def test_handshake_states_the_limits(market: Market, transport: str) -> No
         "pingTimeout": 20_000,
         "maxPayload": 1_000_000,
     }
+
+
+async def test_session_ids_begin_with_the_instance(open_market: Open) -> None:
+    market = await open_market(edge={"instance": "web-7"})
+    ids = [(await market.wire(transport)).opening["sid"] for transport in ("websocket", "polling")]
+    assert all(re.fullmatch(r"web-7\.[A-Za-z0-9_-]{20,}", one) for one in ids)
+    assert len(set(ids)) == 2
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ async def parts(settings: Settings) -> AsyncIterator[Any]:
     tokens = Tokens(settings.token_secret.get_secret_value(), clock, settings.access_token_s, denylist)
     yield SimpleNamespace(
         settings=settings,
+        instance="test",
         clock=clock,
         client=client,
         db=client[settings.mongodb_database],

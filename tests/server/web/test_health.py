@@ -16,11 +16,13 @@ from tests.server.web.conftest import Serve
 async def test_all_is_well(serve: Serve) -> None:
     client = await serve(Router())
     assert (await client.get("/health/live")).status == 200
-    assert (await client.get("/health/ready")).status == 200
+    ready = await client.get("/health/ready")
+    assert (ready.status, await ready.json()) == (200, {"status": "ok", "instance": "test"})
+    assert ready.headers["X-Rialto-Instance"] == "test"
     report = await client.get("/api/health")
     body = await report.json()
     assert (report.status, body["status"]) == (200, "ok")
-    assert {"status", "uptime_s", "timestamp", "checks"} == set(body)
+    assert {"status", "instance", "uptime_s", "timestamp", "checks"} == set(body)
     assert {"database", "redis", "memory", "disk"} <= set(body["checks"])
     assert body["timestamp"].endswith("Z")
 
