@@ -82,6 +82,8 @@ class Connection:
 
     def signal(self, signal: Signal) -> None:
         """Send something ephemeral; encoded once per namespace, as a batch is."""
+        if signal.besides and self.principal is not None and self.principal.id == signal.besides:
+            return
         name = self.namespace.name
         frame = signal.memo.get(name)
         if frame is None:

@@ -174,24 +174,25 @@ class Batch:
 class Signal:
     """Something ephemeral for the subscribers of a stream: it has no seq, is not kept, and may be lost.
 
-    `memo` as of Batch. `payload` is JSON.
+    `memo` as of Batch. `payload` is JSON. `besides`: a user who is not told, being the one that it is about.
     """
 
     stream: str
     event: str
     payload: bytes
+    besides: str = ""
     memo: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     def pack(self, source: str) -> bytes:
         """The form between instances; its first byte tells it from packed events. `source`: who sends it."""
-        return b"!%b %b\n%b" % (source.encode(), self.event.encode(), self.payload)
+        return b"!%b %b %b\n%b" % (source.encode(), self.event.encode(), self.besides.encode(), self.payload)
 
     @classmethod
     def unpack(cls, stream: str, packed: bytes) -> tuple[str, Signal]:
         """The inverse of `pack`: who sent it, and what."""
         head, _, payload = packed[1:].partition(b"\n")
-        source, _, event = head.decode().partition(" ")
-        return source, cls(stream, event, payload)
+        source, event, besides = head.decode().split(" ")
+        return source, cls(stream, event, payload, besides)
 
 
 def is_signal(packed: bytes) -> bool:

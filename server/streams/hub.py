@@ -304,9 +304,9 @@ class Hub:
         if feed.unsure:
             self._repair(feed)
 
-    def signal(self, stream: str, event: str, payload: Mapping[str, Any]) -> None:
-        """Send something ephemeral to the subscribers of a stream, on all instances. It may be lost on the way."""
-        signal = Signal(stream, event, orjson.dumps(payload))
+    def signal(self, stream: str, event: str, payload: Mapping[str, Any], *, besides: str = "") -> None:
+        """Send something ephemeral to the subscribers of a stream, on all instances, save the user `besides`. It may be lost on the way."""
+        signal = Signal(stream, event, orjson.dumps(payload), besides)
         self._bus.send(stream, signal.pack(self._name))
         if (feed := self._feeds.get(stream)) is not None:
             self._signal(feed, signal)
