@@ -14,9 +14,10 @@ from pymongo.asynchronous.collection import AsyncCollection
 from models.event import EventDocument
 from server.dev.api import Api
 from server.streams.event import StoredEvent
+from tests.soak.client import fingerprint
 from tests.soak.cluster import DATABASE, Cluster
 from tests.soak.patience import patiently
-from tests.soak.people import Auction, Bidder, Watcher, fingerprint
+from tests.soak.people import Auction, Bidder, Watcher
 
 
 async def download(http: aiohttp.ClientSession, url: str, path: str, token: str | None = None) -> bytes:

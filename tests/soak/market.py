@@ -153,7 +153,7 @@ class Market:
         return Api(self._http, self.auction.urls[0])
 
     async def _admin(self) -> Account:
-        account = await _registered(self._http, self.auction.urls[0], "client")
+        account = await registered(self._http, self.auction.urls[0], "client")
         assert await grant_admin(self.cluster.mongod.url, DATABASE, account.email)
         await account.api.sign_in()
         return account
@@ -169,8 +169,8 @@ async def market(
         quiet: at so many instances nobody bids, and watchers come to stay: all that they see there has come from the others.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
-        accounts = [await _registered(http, cluster.urls[0], "freelancer") for _ in range(crowd.bidders)]
-        auction = await _opened(cluster, await _registered(http, cluster.urls[0], "client"), lasts_s, soft_close)
+        accounts = [await registered(http, cluster.urls[0], "freelancer") for _ in range(crowd.bidders)]
+        auction = await _opened(cluster, await registered(http, cluster.urls[0], "client"), lasts_s, soft_close)
         busy, calm = cluster.urls[quiet:], cluster.urls[:quiet] or cluster.urls
         bidders = [
             Bidder(auction, busy, index, user=account.user, token=account.token, think_s=crowd.think_s)
@@ -220,7 +220,7 @@ class Account:
         return self.api.token
 
 
-async def _registered(http: aiohttp.ClientSession, url: str, role: str) -> Account:
+async def registered(http: aiohttp.ClientSession, url: str, role: str) -> Account:
     """A new account."""
     email = f"{secrets.token_hex(8)}@example.com"
     api = Api(http, url, email=email, password=_PASSWORD)
