@@ -51,6 +51,10 @@ class Attendance:
         if (entry := self._entry(connection, stream)) is not None:
             self.signs.drop(entry)
 
+    async def stop(self) -> None:
+        """See Observer."""
+        await self.signs.stop()
+
     def _entry(self, connection: Connection, stream: str) -> Entry | None:
         if connection.principal is None or stream.partition(":")[0] not in self._kinds:
             return None

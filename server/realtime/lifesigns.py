@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from server.background import is_cancelled
+from server.background import end, is_cancelled
 from server.clock import Clock
 
 FAULTS: Final = (RedisError, OSError, TimeoutError)
@@ -116,6 +116,17 @@ class LifeSigns:
         del self._wanted[entry]
         self._changed[entry] = asyncio.get_running_loop().time() + self._linger_s
         self._wake.set()
+
+    async def stop(self) -> None:
+        """End the background work. What was dropped and does not linger is taken back, the rest lapses."""
+        if self._task is None:
+            return
+        await end([self._task])
+        self._task = None
+        try:
+            await self._write()
+        except FAULTS as error:
+            log.info("lifesigns.not_written", of=self._name, error=str(error))
 
     async def _run(self) -> None:
         while self._wanted or self._changed:

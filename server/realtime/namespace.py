@@ -93,6 +93,10 @@ class Observer(Protocol):
         """A client watches a stream no longer."""
         ...
 
+    async def stop(self) -> None:
+        """The instance stops; all clients are gone. Everything that was begun in the background is ended."""
+        ...
+
 
 class Namespace:
     """One namespace: who may connect, what it answers, what it emits.

@@ -62,7 +62,7 @@ async def who(link: RedisLink, stream: str = STREAM, users: tuple[str, ...] = EV
     return await attending(link, Clock(), stream, users)
 
 
-async def test_all_devices_of_all_instances_count(open_market: Open, link: RedisLink) -> None:
+async def test_all_devices_of_all_instances_count(link: RedisLink, open_market: Open) -> None:
     here, there = Instance(link), Instance(link)
     one, two = await here.open(open_market), await there.open(open_market)
     desk, phone, bob = await watch(one, "ann"), await watch(two, "ann"), await watch(one, "bob")
@@ -85,7 +85,7 @@ async def _is(link: RedisLink, expected: set[str]) -> bool:
     return await who(link) == expected
 
 
-async def test_of_two_connections_the_last_one_counts(open_market: Open, link: RedisLink) -> None:
+async def test_of_two_connections_the_last_one_counts(link: RedisLink, open_market: Open) -> None:
     instance = Instance(link)
     market = await instance.open(open_market)
     wires = [await watch(market, "ann"), await watch(market, "ann")]
@@ -99,7 +99,7 @@ async def test_of_two_connections_the_last_one_counts(open_market: Open, link: R
     await until(lambda: _is(link, {"bob"}))
 
 
-async def test_neither_strangers_nor_other_kinds_of_streams_are_entered(open_market: Open, link: RedisLink) -> None:
+async def test_neither_strangers_nor_other_kinds_of_streams_are_entered(link: RedisLink, open_market: Open) -> None:
     instance = Instance(link)
     market = await instance.open(open_market)
     stranger = await market.wire()
@@ -110,7 +110,7 @@ async def test_neither_strangers_nor_other_kinds_of_streams_are_entered(open_mar
     assert instance.attendance.signs.idle
 
 
-async def test_it_is_renewed_while_it_lasts_and_lapses_with_its_instance(open_market: Open, link: RedisLink) -> None:
+async def test_it_is_renewed_while_it_lasts_and_lapses_with_its_instance(link: RedisLink, open_market: Open) -> None:
     instance = Instance(link, expiry_s=0.3)
     market = await instance.open(open_market)
     await watch(market, "ann")
@@ -147,6 +147,7 @@ async def test_without_valkey_nobody_attends_and_with_it_all_do_again(open_marke
         await until(lambda: _is(link, {"bob"}))
         await bob.send("1")
         await until(lambda: instance.attendance.signs.idle)
+        await market.sockets.stop()
     finally:
         await link.stop()
         await valkey.stop()
