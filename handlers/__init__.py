@@ -2,5 +2,11 @@
 
 from __future__ import annotations
 
-FEATURES: tuple[str, ...] = ("handlers.auth", "handlers.jobs", "handlers.bidding")
+FEATURES: tuple[str, ...] = (
+    "handlers.auth",
+    "handlers.jobs",
+    "handlers.bidding",
+    "handlers.notifications",
+    "handlers.webhooks",
+)
 """Dotted names of the feature packages, in the order in which `setup(context)` is called on them."""

@@ -68,6 +68,7 @@ class Job(Document):
         terms: the auction's as `parse_terms` takes them; private, for they hold the reserve.
         opening: ms since when the auction is being opened; absent otherwise.
         pending: see PendingEdit; absent mostly.
+        unannounced: ms of the publication, written with it, until the outside world has been told of it; absent mostly.
         winner: user id of who did the work, once it is completed.
     """
 
@@ -96,6 +97,7 @@ class Job(Document):
     auction: AuctionSummary | None = None
     opening: int | None = None
     pending: PendingEdit | None = None
+    unannounced: int | None = None
     winner: str | None = None
 
     class Settings:
@@ -163,6 +165,9 @@ class Job(Document):
                 partialFilterExpression={"winner": {"$exists": True}},
             ),
             IndexModel([("opening", ASCENDING)], name="opening", partialFilterExpression={"opening": {"$gt": 0}}),
+            IndexModel(
+                [("unannounced", ASCENDING)], name="unannounced", partialFilterExpression={"unannounced": {"$gt": 0}}
+            ),
             IndexModel(
                 [("pending.since", ASCENDING)], name="pending", partialFilterExpression={"pending.since": {"$gt": 0}}
             ),

@@ -54,8 +54,8 @@ class Openings:
         """
         now = self._clock.now()
         if terms is None:
-            shown = {"status": "open", "scope": _scope(visibility), "visibility": visibility, "published_at": now}
-            return {**self.draft(job_id, None, None), **shown}
+            shown = {"status": "open", "scope": _scope(visibility), "visibility": visibility}
+            return {**self.draft(job_id, None, None), **shown, "published_at": now, "unannounced": now}
         checked = check_terms(terms, currency, now)
         return {
             "opening": now,
@@ -98,7 +98,9 @@ class Openings:
                     await jobs.update_one({"_id": job.id, "opening": job.opening}, {"$unset": {"opening": ""}})
                 raise
         await self._auctions.refresh(job)  # which sets the status
-        done = {"scope": _scope(job.visibility), "published_at": job.published_at or now, "updated_at": now}
+        done = {"scope": _scope(job.visibility), "updated_at": now}
+        if job.published_at is None:  # else it got its auction later
+            done |= {"published_at": now, "unannounced": now}
         await jobs.update_one({"_id": job.id, "opening": {"$gt": 0}}, {"$set": done, "$unset": {"opening": ""}})
 
     async def finish(self, job: Job) -> Job:
