@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,7 +26,9 @@ from server.background import end, run_for_ever
 from server.clock import Clock, new_id
 from server.collector import tune_collector
 from server.context import Context
+from server.drain import LEAVING_SHARE, Shutdown
 from server.logs import configure_logs
+from server.metrics import DRAINING
 from server.metrics.pool import PoolMetrics
 from server.realtime import Sockets
 from server.settings import Settings
@@ -36,7 +37,7 @@ from server.streams.followers import Followers
 from server.streams.mongo import MongoEventStore
 from server.streams.redis_link import RedisLink
 from server.streams.streams import Streams
-from server.web.app import build_web, release, runner_options
+from server.web.app import HEALTH, build_web, release, runner_options
 from server.web.asyncapi import asyncapi_routes
 from server.web.asyncapi import describe as describe_sockets
 from server.web.openapi import describe as describe_routes
@@ -158,10 +159,12 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
     """Run one web instance until SIGTERM or SIGINT. `ready` is called with its URL once it accepts connections."""
     configure_logs(settings)
     context, stream_routes = compose(settings)
-    stopping = _signalled()
+    shutdown = Shutdown(settings.drain_s)
+    shutdown.listen()
     async with running(context):
         tune_collector()
-        runner = Runner(build_app(context, stream_routes), **runner_options(settings))
+        app = build_app(context, stream_routes)
+        runner = Runner(app, **runner_options(settings))
         await runner.setup()
         try:
             site = web.TCPSite(runner, host, port, backlog=1024)
@@ -171,34 +174,45 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
             log.info("serving", url=url, instance=context.instance)
             if ready is not None:
                 ready(url)
-            await stopping.wait()
-            log.info("stopping", instance=context.instance)
+            shutdown.serving = True
+            await shutdown.asked.wait()
+            log.info("draining", instance=context.instance, sockets=context.sockets.open_transports)
+            await shutdown.while_patient(_drain(app, context, stream_routes))
+            log.info("stopping", instance=context.instance, left_s=round(shutdown.left_s, 1))
         finally:
-            await runner.cleanup()
+            await shutdown.while_time(runner.cleanup())
+    shutdown.done()
+
+
+async def _drain(app: web.Application, context: Context, stream_routes: StreamRoutes) -> None:
+    """Let clients go, while the listening socket stays open: what comes meanwhile is answered, so that a proxy goes elsewhere."""
+    settings = context.settings
+    limit_s = settings.drain_s * LEAVING_SHARE
+    app[HEALTH].accepting = False
+    DRAINING.set(1)
+    await asyncio.gather(
+        context.sockets.drain(settings.drain_rate, limit_s), stream_routes.drain(settings.drain_rate, limit_s / 2)
+    )
 
 
 async def work(settings: Settings) -> None:
     """Run one worker, all followers and background tasks, until SIGTERM or SIGINT."""
     configure_logs(settings)
     context, _ = compose(settings)
-    stopping = _signalled()
+    shutdown = Shutdown(settings.drain_s)
+    shutdown.listen()
     async with running(context):
         tune_collector()
         await context.followers.start()
         tasks = [run_for_ever(partial(run, context), name) for name, run in context.tasks.items()]
         log.info("working", instance=context.instance, tasks=list(context.tasks))
-        await stopping.wait()
+        shutdown.serving = True
+        await shutdown.asked.wait()
         log.info("stopping", instance=context.instance)
-        await end(tasks)
-        await context.followers.stop()
-
-
-def _signalled() -> asyncio.Event:
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, event.set)
-    return event
+        DRAINING.set(1)
+        # What is cut off is done again, here or by another worker: effects are idempotent, and leases are given back.
+        await shutdown.while_time(asyncio.gather(end(tasks), context.followers.stop()))
+    shutdown.done()
 
 
 def describe_openapi(settings: Settings) -> dict[str, Any]:

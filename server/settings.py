@@ -50,6 +50,14 @@ class Settings(BaseSettings):
     poll_interval_ms: int = Field(1_000, ge=10, description="anti-entropy read of watched streams while Redis is up")
     poll_interval_degraded_ms: int = Field(150, ge=10, description="the same while Redis is down")
 
+    # the end of a process
+    drain_s: float = Field(
+        20.0, ge=1, le=600, description="from SIGTERM to the end at the latest; a second signal cuts it short"
+    )
+    drain_rate: float = Field(
+        100.0, gt=0, description="sockets asked to leave per second; more if there are too many for DRAIN_S"
+    )
+
     # accounts
     token_secret: SecretStr = Field(
         SecretStr(""), description="HS256 key, 32 bytes or more; dev generates and keeps one"
@@ -60,6 +68,30 @@ class Settings(BaseSettings):
     argon2_time: int = Field(2, ge=1, description="Argon2id passes")
     smtp_url: str = Field("", description="smtp[s]://user:password@host:port; empty spools mail under DATA_DIR/mail")
     mail_from: str = Field("Rialto <no-reply@localhost>", description="From of outgoing mail")
+
+    # notifications
+    notify_at_once: int = Field(16, ge=1, le=1_000, description="inboxes that one worker writes to at a time")
+    notify_closing_s: int = Field(300, ge=1, description="how long before an auction's end its bidders are told of it")
+    notify_award_expiring_s: int = Field(14_400, ge=1, description="how long before an award lapses its winner is told")
+    notify_max_age_s: int = Field(604_800, ge=60, description="what is older, when a worker comes to it, is no news")
+
+    # webhooks
+    webhook_private_addresses: bool = Field(
+        False, description="webhooks may also lead to private addresses, loopback included, and over http"
+    )
+    webhook_plain_http: bool = Field(False, description="webhooks may also lead over http")
+    webhook_timeout_s: float = Field(10.0, gt=0, le=60, description="one try of a delivery")
+    webhook_attempts: int = Field(10, ge=1, le=20, description="tries of a delivery before it is dead")
+    webhook_retry_s: float = Field(
+        10.0, gt=0, description="pause after the first failed try; each is three times the one before"
+    )
+    webhook_concurrency: int = Field(32, ge=1, le=1_000, description="tries at once per worker")
+    webhook_host_concurrency: int = Field(4, ge=1, le=100, description="of them to one host")
+    webhook_disable_after_s: float = Field(
+        259_200, gt=0, description="a webhook without a success for so long is disabled when its next delivery dies"
+    )
+    webhook_keep_days: int = Field(30, ge=1, le=365, description="how long deliveries can be seen and replayed")
+    webhook_limit: int = Field(20, ge=1, le=1_000, description="webhooks of one user")
 
     # edges
     max_body: Annotated[int, Field(ge=1024)] = Field(

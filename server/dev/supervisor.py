@@ -90,7 +90,7 @@ class Market:
         self._folder = settings.data_dir.resolve()
         self._logs = self._folder / "logs"
         self._keepers: list[Keeper] = []
-        self._environment = dict(os.environ)
+        self._environment = {"RIALTO_DRAIN_S": "1", **os.environ}  # who presses Ctrl-C does not want to wait
 
     async def open(self) -> None:
         """Start everything, load the demo data the first time, and tell the person how to look at it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 HTTP_SECONDS: Final = Histogram(
     "http_request_duration_seconds",
@@ -30,5 +30,7 @@ AUTH_PASSWORD_SECONDS: Final = Histogram(
     "Time of one Argon2id run, waiting for a thread included",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
+
+DRAINING: Final = Gauge("rialto_draining", "1 from the moment when this process was asked to end")
 
 JOBS_CREATED: Final = Counter("jobs_created_total", "Jobs posted on this instance")

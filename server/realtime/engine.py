@@ -50,6 +50,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
 
     Attributes:
         instance: what every session id begins with, so that a proxy can route a client's requests to where its session lives.
+        admitting: whether new sessions may begin.
         origins: those allowed besides the server's own; `*` allows any.
         outbound_limit: bytes waiting for a client beyond which it is cut off.
     """
@@ -61,6 +62,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
     ping_timeout: float
 
     instance: str = "local"
+    admitting: bool = True
     origins: frozenset[str] = frozenset()
     outbound_limit: int = OUTBOUND_LIMIT
 
@@ -154,6 +156,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
             raise Refused(2)
         if request.query.get("EIO") != "4":
             raise Refused(5)
+        if not self.admitting:
+            raise Refused(3, status=503, message="Shutting down")
         session = Session(self, self.generate_id())
         self.sockets[session.sid] = session
         opening = {

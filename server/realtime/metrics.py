@@ -17,4 +17,5 @@ COMMAND_SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 SLOW_CLIENTS: Final = Counter("socket_slow_clients", "Connections cut off because their outgoing buffer was full")
+DISMISSED: Final = Counter("socket_dismissed", "Transports closed at a drain, whose clients had not left when asked to")
 REFUSED: Final = Counter("socket_connections_refused", "Refused connections to a namespace", ["reason"])

@@ -14,14 +14,17 @@ from server.clock import Clock, new_id
 from server.errors import AppError
 from server.realtime import frames
 from server.realtime.connection import Connection
-from server.realtime.metrics import COMMAND_SECONDS, COMMANDS, REFUSED
+from server.realtime.metrics import COMMAND_SECONDS, COMMANDS, DISMISSED, REFUSED
 from server.realtime.namespace import Namespace
 from server.realtime.packets import Kind, Packet, parse
-from server.realtime.session import PARSE_ERROR, Session
+from server.realtime.session import PARSE_ERROR, SERVER_DISCONNECT, Session
 from server.realtime.sessions import LiveSessions
 
 CONNECT_TIMEOUT_S: Final = 45.0
 """A transport that enters no namespace within this time is closed, as the JavaScript server does."""
+
+_NEXT_POLL_S: Final = 0.05
+"""Between two looks whether a polling client has fetched what waits for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,7 @@ class Peer:
         self._connections: dict[str, Connection] = {}
         self._partial: Packet | None = None
         self._missing = 0
+        self._dismissed = False
         self._deadline: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
             edge.connect_timeout_s, self.close, "connect timeout"
         )
@@ -70,6 +74,21 @@ class Peer:
     def close(self, reason: str) -> None:
         """Close the transport; what the client sent but wasn't handled yet is dropped. Idempotent."""
         self.session.end(reason)
+
+    def announce(self, event: str, payload: dict[str, Any]) -> None:
+        """Emit an event in every namespace that the client has entered."""
+        for connection in self._connections.values():
+            connection.emit(event, payload)
+
+    def dismiss(self) -> None:
+        """Close the transport, once the command that is being handled has been answered and the client has the answer."""
+        if self.session.blocked:
+            self._dismissed = True
+        elif self.session.unsent:
+            asyncio.get_running_loop().call_later(_NEXT_POLL_S, self.dismiss)
+        elif not self.session.closed:
+            DISMISSED.inc()
+            self.session.end(SERVER_DISCONNECT)
 
     def closed(self) -> None:
         """The transport is gone: give back what the client held."""
@@ -92,6 +111,8 @@ class Peer:
             await self._handle(packet)
         finally:
             self.session.blocked = False
+            if self._dismissed:
+                self.dismiss()
 
     def _assemble(self, data: str | bytes) -> Packet | None:
         """The packet that the message completes, if it does. Attachments are counted and dropped: no command takes any."""

@@ -118,6 +118,11 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         else:
             transport.write(frame.websocket)
 
+    @property
+    def unsent(self) -> bool:
+        """Whether something waits for the client's next poll."""
+        return bool(self.queue) and not self.closed
+
     def end(self, reason: str, *, abort: bool = False) -> None:
         """Close the session, the transport included. `abort` drops what isn't written yet. Idempotent."""
         if self.closed:

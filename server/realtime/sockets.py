@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from server.auth.tokens import Tokens
 from server.clock import Clock
+from server.realtime.departure import see_off
 from server.realtime.engine import OUTBOUND_LIMIT, Server
 from server.realtime.namespace import Namespace
 from server.realtime.peer import CONNECT_TIMEOUT_S, Edge, Peer
@@ -58,6 +60,7 @@ class Sockets:
         self.sessions = LiveSessions()
         self._namespaces: dict[str, Namespace] = {}
         self._peers: dict[str, Peer] = {}
+        self._all_gone = asyncio.Event()
         self._watchers = Watchers(redis, clock, interval_s=watchers_interval_s)
         self._subscriptions = Subscriptions(streams, hub, clock, self._watchers, settings.max_subscriptions)
         self._edge = Edge(
@@ -97,10 +100,19 @@ class Sockets:
         """Serve under `/socket.io/`."""
         self._server.eio.attach(app, PATH)
 
+    async def drain(self, rate: float, limit_s: float) -> None:
+        """Refuse new clients and see off those that are here, `rate` a second; returns when all have left, or after `limit_s`."""
+        self._server.eio.admitting = False
+        if self._peers:
+            self._all_gone.clear()
+            await see_off(self._peers.values(), self._all_gone, rate, limit_s)
+
     async def stop(self) -> None:
         """Close all connections and refuse new ones; returns when commands under way are answered and all is closed."""
         await self._server.eio.shutdown()
         await self._watchers.stop()
+        for observer in [observer for namespace in self for observer in namespace.observers]:
+            await observer.stop()
 
     def close_session(self, session_id: str) -> int:
         """Close every live connection of a login on this instance, transports included; returns how many."""
@@ -132,3 +144,5 @@ class Sockets:
         peer = self._peers.pop(session_id, None)
         if peer is not None:
             peer.closed()
+        if not self._peers:
+            self._all_gone.set()

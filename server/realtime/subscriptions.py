@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from server.clock import Clock
 from server.errors import AppError
 from server.realtime.connection import Connection
+from server.realtime.departure import Reconnect
 from server.realtime.namespace import Namespace
 from server.realtime.watchers import StreamWatchers, Watchers
 from server.streams.event import Batch, Signal
@@ -171,6 +172,9 @@ class Subscriptions:
         namespace.command("unsubscribe", Unsubscribe, self.unsubscribe, answer=Done, summary="Stop watching a stream")
         namespace.command("sync_time", SyncTime, self.sync_time, answer=Times, summary="Compare clocks")
         namespace.emits("events", stream_events, "New events of a watched stream, each seq once, in order")
+        namespace.emits(
+            "reconnect", Reconnect, "This instance ends: come back after `delay_ms`, to another, and resume"
+        )
         if namespace.watchers:
             namespace.emits("watchers", StreamWatchers, "How many watch a watched stream, at most once a second")
 

@@ -35,11 +35,13 @@ def build_web(context: Context) -> web.Application:
     headers = ResponseHeaders(
         settings.cors_origins, secure=settings.public_url.startswith("https://"), instance=context.instance
     )
+    health = Health(context.clock, context.instance)
     app = web.Application(
-        middlewares=[edge(headers)],
+        middlewares=[edge(headers, health)],
         client_max_size=settings.max_body,
         handler_args={"auto_decompress": False},  # see server.web.compression
     )
+    app[HEALTH] = health
     app.on_response_prepare.append(headers.add)
 
     answers = StoredAnswers(context.db[IdempotencyRecord.Settings.name], context.clock)
@@ -50,7 +52,6 @@ def build_web(context: Context) -> web.Application:
             app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)
     app.add_routes(docs_routes(context.router, release()))
 
-    health = app[HEALTH] = Health(context.clock, context.instance)
     standard_checks(health, context.client, context.redis, settings.data_dir)
     app.add_routes(health.routes())
     app.on_shutdown.append(_stop_accepting)
@@ -58,7 +59,10 @@ def build_web(context: Context) -> web.Application:
 
 
 def runner_options(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments for `aiohttp.web.AppRunner`: small limits, and no access log beside our own."""
+    """Keyword arguments for `aiohttp.web.AppRunner`: small limits, and no access log beside our own.
+
+    Requests in flight are given all the time there is: whoever cleans up sets the limit (`server.drain`).
+    """
     return {
         "access_log": None,
         "handle_signals": False,
@@ -67,7 +71,7 @@ def runner_options(settings: Settings) -> dict[str, Any]:
         "max_field_size": _LONGEST_LINE,
         "max_headers": _MOST_HEADERS,
         "lingering_time": 2.0,
-        "shutdown_timeout": 5.0,
+        "shutdown_timeout": settings.drain_s,
         "read_bufsize": min(65_536, settings.max_body),
     }
 

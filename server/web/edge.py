@@ -14,6 +14,7 @@ from server.metrics import HTTP_SECONDS
 from server.web.compression import compress
 from server.web.endpoint import PRINCIPAL
 from server.web.headers import ResponseHeaders, request_id
+from server.web.health import Health
 from server.web.problems import as_app_error, problem_response
 
 _QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -22,7 +23,7 @@ _QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 log = structlog.get_logger(__name__)
 
 
-def edge(headers: ResponseHeaders) -> Middleware:
+def edge(headers: ResponseHeaders, health: Health) -> Middleware:
     """The middleware around everything."""
 
     @web.middleware
@@ -30,6 +31,8 @@ def edge(headers: ResponseHeaders) -> Middleware:
         started = time.perf_counter()
         with bound_contextvars(request_id=request_id(request)):
             response = headers.preflight(request) or await _answer(request, handler)
+            if not health.accepting and not response.prepared:
+                response.force_close()  # who comes again shall find another instance
             _record(request, response, time.perf_counter() - started)
             return response
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.clock import Clock
+from server.drain import paced
 from server.errors import AppError
 from server.realtime.sessions import Closable, LiveSessions
 from server.streams.event import Batch, PublicEvent, Signal
@@ -147,8 +148,16 @@ class StreamRoutes:
             errors=_READABLE,
         )
 
+    async def drain(self, rate: float, limit_s: float) -> None:
+        """End open reads, `rate` a second but all within `limit_s`, since readers come back at once; refuse new ones."""
+        self._stopping = True
+        readers = list(self._open)
+        async for some in paced(readers, min(len(readers) / rate, limit_s)):
+            for reader in some:
+                reader.close("shutting down")
+
     def stop(self) -> None:
-        """End all open reads; new ones don't wait any more."""
+        """End all open reads and refuse new ones."""
         self._stopping = True
         for reader in list(self._open):
             reader.close("shutting down")
@@ -173,7 +182,8 @@ class StreamRoutes:
         found: Sequence[PublicEvent] = await self._streams.read(stream, query.after, query.limit + 1)
         if not found:
             await self._require_end(stream, query.after)
-            if query.wait and not self._stopping:
+            if query.wait:
+                self._require_open()
                 found = await self._wait(call, stream, query)
         page = found[: query.limit]
         return {
@@ -182,6 +192,11 @@ class StreamRoutes:
             "seq": page[-1].seq if page else query.after,
             "more": len(found) > len(page),
         }
+
+    def _require_open(self) -> None:
+        """An empty answer in place of a wait would be followed by the next request at once."""
+        if self._stopping:
+            raise AppError("UNAVAILABLE", "This instance is about to end; ask again")
 
     async def _require_end(self, stream: str, after: int) -> None:
         """There is nothing after `after`: is that because it is the end?"""
@@ -212,6 +227,7 @@ class StreamRoutes:
         return arrival.events
 
     async def _event_source(self, call: Call, stream: str) -> web.StreamResponse:
+        self._require_open()
         source = EventSource(
             call.request, self._permitted(call, stream), heartbeat_s=self._heartbeat_s, buffer_limit=self._buffer_limit
         )
