@@ -39,10 +39,13 @@ def add_routes(router: Router, jobs: Jobs, views: ViewCounts, clock: Clock) -> N
         query=JobQuery,
         answer=Listed[JobOut],
         auth="optional",
+        shared=True,
         description="Public jobs; with `mine` the caller's own, with `invited` those it is invited to. Sorted by "
         "relevance with `q`, else by distance with `near`, else the newest first.",
     )
-    router.add("GET", "/jobs/{id}", rest.show, summary="A job", tags=_TAGS, answer=JobOut, auth="optional")
+    router.add(
+        "GET", "/jobs/{id}", rest.show, summary="A job", tags=_TAGS, answer=JobOut, auth="optional", shared=True
+    )
     router.add(
         "PATCH",
         "/jobs/{id}",

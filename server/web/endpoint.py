@@ -27,6 +27,8 @@ _BODY_S: Final = 30.0
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONGEST_PARAMETER: Final = 256
+_SHARED: Final = "public, max-age=0, s-maxage=1, stale-while-revalidate=1"
+"""For proxies alone: a crowd that asks at the same moment is answered once. Browsers ask again each time."""
 
 
 class Endpoint:
@@ -65,7 +67,12 @@ class Endpoint:
         return await self._execute(call)
 
     async def _execute(self, call: Call) -> web.StreamResponse:
-        return render(await call.route.handler(call), call.route.status)
+        response = render(await call.route.handler(call), call.route.status)
+        if call.route.shared:
+            response.headers.add("Vary", "Authorization")
+            if call.principal is None:
+                response.headers["Cache-Control"] = _SHARED
+        return response
 
     async def _authenticate(self, request: web.Request) -> Principal | None:
         if self._route.auth == "none":

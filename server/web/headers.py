@@ -56,6 +56,8 @@ class ResponseHeaders:
         if self._secure:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         self._add_cors(request, response)
+        if len(varies := headers.getall("Vary", [])) > 1:
+            headers["Vary"] = ", ".join(varies)  # there are proxies that heed one line only
 
     def allows(self, request: web.Request) -> str | None:
         """The value of `Access-Control-Allow-Origin` for this request; None for other or no origins."""

@@ -42,6 +42,7 @@ class Route:
         errors: codes (keys of `server.errors.CODES`) that this operation adds to those its shape implies.
         needs_key: the header Idempotency-Key is required, and the handler itself makes use of it.
         own_key: the key is optional, and the handler itself makes use of it.
+        shared: what anonymous callers are answered is the same for all of them, and may be a second old: proxies may keep it.
     """
 
     method: Method
@@ -59,6 +60,7 @@ class Route:
     errors: tuple[str, ...]
     needs_key: bool
     own_key: bool
+    shared: bool
     description: str
 
     @property
@@ -150,6 +152,7 @@ class Router:
         errors: tuple[str, ...] = (),
         needs_key: bool = False,
         own_key: bool = False,
+        shared: bool = False,
         description: str = "",
     ) -> Route:
         """Add one operation; the arguments are `Route`'s.
@@ -173,6 +176,7 @@ class Router:
             errors=tuple(errors),
             needs_key=needs_key,
             own_key=own_key,
+            shared=shared,
             description=description,
         )
         if not path.startswith("/"):
@@ -183,6 +187,8 @@ class Router:
             raise ValueError(f"{method} {path} is for administrators, so it needs auth='required'")
         if needs_key and not route.mutates:
             raise ValueError(f"{method} {path} cannot need a key: it changes nothing")
+        if shared and (method != "GET" or auth == "required"):
+            raise ValueError(f"{method} {path} cannot be shared: only what anonymous callers read can")
         place = (method, route.template)
         if place in self._routes:
             raise ValueError(f"{method} {path} is added twice")
