@@ -20,6 +20,7 @@ class Session(Document):
         expires_at: ms; the end of the valid refresh token.
         revoked_at: ms; absent while the session lives. revoked_for: `logout`, `reuse`, `password` or `user`.
         device: the User-Agent of the login, shortened.
+        unannounced: ms of the login, until the user has been told of it; absent afterwards.
         purge_at: when MongoDB deletes the document: after every token of the session has expired.
     """
 
@@ -35,6 +36,7 @@ class Session(Document):
     revoked_at: int | None = None
     revoked_for: str | None = None
     device: str = ""
+    unannounced: int | None = None
     purge_at: datetime
 
     class Settings:
@@ -45,5 +47,8 @@ class Session(Document):
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("user", ASCENDING), ("created_at", DESCENDING)], name="user_created"),
             IndexModel([("revoked_at", ASCENDING)], name="revoked", partialFilterExpression={"revoked_at": {"$gt": 0}}),
+            IndexModel(
+                [("unannounced", ASCENDING)], name="unannounced", partialFilterExpression={"unannounced": {"$gt": 0}}
+            ),
             IndexModel([("purge_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
         ]

@@ -104,7 +104,7 @@ class Accounts:
             raise AppError("UNAUTHENTICATED", "The e-mail address or the password is wrong")
         if self._passwords.outdated(user.password_hash):
             await self._replace_hash(user, await self._passwords.hash(password))
-        return {"user": own_view(user), **await self._sessions.begin(user, device)}
+        return {"user": own_view(user), **await self._sessions.begin(user, device, announce=True)}
 
     async def refresh(self, token: str, key: str | None) -> dict[str, Any]:
         """Exchange a refresh token; see `Sessions.refresh`."""

@@ -44,8 +44,10 @@ class Sessions:
         self._revocations = revocations
         self._refresh_s = refresh_s
 
-    async def begin(self, user: User, device: str, transaction: AsyncClientSession | None = None) -> dict[str, Any]:
-        """A new session: `{access_token, refresh_token, token_type, expires_in}`."""
+    async def begin(
+        self, user: User, device: str, transaction: AsyncClientSession | None = None, *, announce: bool = False
+    ) -> dict[str, Any]:
+        """A new session: `{access_token, refresh_token, token_type, expires_in}`. `announce`: its user is to be told of it."""
         now = self._clock.now()
         session = Session(
             id=new_id(),
@@ -55,6 +57,7 @@ class Sessions:
             used_at=now,
             expires_at=now + self._refresh_s * 1000,
             device=device[:_LONGEST_DEVICE],
+            unannounced=now if announce else None,
             purge_at=self._purge_at(now),
         )
         await session.insert(session=transaction)
