@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,6 @@ from handlers.webhooks.targets import Reach
 from handlers.webhooks.tasks import Ears
 from models.event import FollowerDocument
 from models.webhook import Delivery, Webhook
-from server.clock import new_id
 from server.settings import Settings
 from tests.handlers.market import Market, Person, opened
 
