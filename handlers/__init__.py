@@ -6,6 +6,7 @@ FEATURES: tuple[str, ...] = (
     "handlers.auth",
     "handlers.jobs",
     "handlers.bidding",
+    "handlers.chat",
     "handlers.notifications",
     "handlers.webhooks",
 )

@@ -85,11 +85,10 @@ class History:
         Raises:
             AppError: NOT_FOUND, FORBIDDEN.
         """
-        state = await self._rooms.state(room)
+        state = await self._rooms.require_reader(principal, room)
         sent = state.messages.find(seq)
-        if not principal.may_moderate:
-            if not state.is_member(principal.id) or (sent and sent.author != state.number(principal.id)):
-                raise AppError("FORBIDDEN", "Versions are for the author and for moderators")
+        if sent is not None and sent.author != state.number(principal.id) and not principal.may_moderate:
+            raise AppError("FORBIDDEN", "Versions are for the author and for moderators")
         if sent is None:
             raise AppError("NOT_FOUND", "There is no such message in this room")
         return await self.texts(room, seq)

@@ -32,11 +32,12 @@ class Places:
         fresh = {"_id": new_id(), "kind": kind, "members": [], "seq": 0, "active_at": self._clock.now()}
         while True:
             try:
-                room: dict[str, Any] = await Room.get_pymongo_collection().find_one_and_update(
+                room = await Room.get_pymongo_collection().find_one_and_update(
                     {"place": place}, {"$setOnInsert": fresh}, upsert=True, return_document=ReturnDocument.AFTER
                 )
             except DuplicateKeyError:
                 continue  # somebody else's upsert came between the look and the write
+            assert room is not None, "an upsert finds what it made"
             return str(room["_id"])
 
     async def enlist(self, stream: str, state: State) -> None:

@@ -57,7 +57,7 @@ class Relations:
         auction = await self._auction(job)
         return auction is not None and auction.phase in (UNOPENED, OPEN, PAUSED)
 
-    async def shows_bidders(self, job: Job) -> bool:
+    def shows_bidders(self, job: Job) -> bool:
         """Whether the client may know who bids while that is hidden from the bidders: with proposals."""
         return job.auction is not None and job.auction.format == "proposal"
 

@@ -140,6 +140,10 @@ class Rooms:
             raise AppError("FORBIDDEN", _NOT_IN)
         return state
 
+    async def knows_bidders(self, state: State) -> bool:
+        """Whether the client of a job's room may know who is behind the pseudonyms."""
+        return self.relations.shows_bidders(await self._job(state))
+
     # -- doing --------------------------------------------------------------------------------------------------------
 
     async def send(self, principal: Principal, room: str, payload: Mapping[str, Any], key: str) -> Answer:
