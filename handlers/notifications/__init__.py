@@ -9,11 +9,13 @@ from handlers.notifications.auctions import KINDS, AuctionNews
 from handlers.notifications.logins import Logins
 from handlers.notifications.namespace import notifications_namespace, unread_after
 from handlers.notifications.rest import add_routes
+from handlers.notifications.rooms import RoomNews
 from handlers.notifications.service import Inboxes
 from models.announcement import Announcement
 from models.rules.inbox.auctions import Leads
 from models.rules.inbox.notices import INBOX_KIND
 from models.rules.inbox.rules import INBOX_RULES
+from models.rules.room.naming import ROOM_KIND
 from server.streams.followers import Follower
 from server.streams.kinds import StreamKind
 
@@ -32,5 +34,7 @@ def setup(context: Context) -> None:
     leads = Leads(settings.notify_closing_s * 1000, settings.notify_award_expiring_s * 1000)
     auctions = AuctionNews(context.streams, context.clock, inboxes, leads, settings.notify_max_age_s * 1000)
     context.followers.add(Follower("notifications.auctions", KINDS, auctions.handle))
+    rooms = RoomNews(context.streams, context.clock, context.redis, inboxes, settings.notify_max_age_s * 1000)
+    context.followers.add(Follower("notifications.rooms", (ROOM_KIND,), rooms.handle))
     context.tasks["notifications.announcer"] = Announcer(context.streams, context.clock, inboxes).run
     context.tasks["notifications.logins"] = Logins(inboxes).run

@@ -9,13 +9,12 @@ from pymongo.read_concern import ReadConcern
 
 from handlers.notifications.announcer import announce
 from handlers.notifications.service import Inboxes
+from handlers.notifications.wording import names_of, title_of
 from models.event import EventDocument
-from models.job import Job
 from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND
 from models.rules.auction.state import State
 from models.rules.inbox.auctions import Announcement, Leads, News, Reporter, leads_to
 from models.rules.inbox.notices import Notice, standing
-from models.user import User
 from server.clock import Clock
 from server.streams.event import StoredEvent
 from server.streams.streams import Streams
@@ -73,8 +72,9 @@ class AuctionNews:
         if state.terms.format == "proposal" and any(event.type == "awarded" for event in events):
             last = await _last_before(stream, first, {"type": "closed"})
             closed = last["seq"] if last else 0
-        title = await _title(state.job)
-        names = {} if state.terms.format == "sealed" else await _names(events)
+        title = await title_of(state.job)
+        bidders = {event.private["bidder"] for event in events if event.type == "bid"}
+        names = {} if state.terms.format == "sealed" else await names_of(bidders)
         reporter = Reporter(stream, state, title=title, names=names, leader=leader, closed=closed, leads=self._leads)
         return reporter.report(events)
 
@@ -84,17 +84,3 @@ async def _last_before(stream: str, seq: int, condition: dict[str, Any]) -> dict
     events = EventDocument.get_pymongo_collection().with_options(read_concern=ReadConcern("majority"))
     wanted = {"stream": stream, "seq": {"$lt": seq}, **condition}
     return await events.find_one(wanted, {"seq": 1, "pub.leader": 1}, sort=[("seq", -1)])
-
-
-async def _title(job: str) -> str:
-    found = await Job.get_pymongo_collection().find_one({"_id": job}, {"title": 1})
-    return str(found["title"]) if found else ""
-
-
-async def _names(events: Iterable[StoredEvent]) -> dict[str, str]:
-    """Of whoever bids in these events, by user id."""
-    bidders = {event.private["bidder"] for event in events if event.type == "bid"}
-    if not bidders:
-        return {}
-    found = User.get_pymongo_collection().find({"_id": {"$in": [*bidders]}}, {"name": 1})
-    return {user["_id"]: user["name"] async for user in found}
