@@ -17,6 +17,7 @@
 #   NGINX_CONNECTIONS        connections per client address (a load test is one address)                default 4000
 #   NGINX_WORKERS            worker processes                                                           default auto
 #   NGINX_WORKER_CONNECTIONS each worker's connections, two per client                                  default 16384
+#   NGINX_LOG                file of the access log; needed where stdout is a socket, as under systemd   default /dev/stdout
 #   NGINX_FOLDER             everything that is written                                                 default /run/rialto-nginx
 #   NGINX_USER               user of the workers, if started by root                                     default nginx's own
 #   NGINX_PROGRAM            which nginx                                                                default nginx
@@ -53,6 +54,7 @@ ulimit -n "$(ulimit -Hn)" || true
     [ -z "${NGINX_USER:-}" ] || echo "user $NGINX_USER;"
 } > place/process.conf
 echo "worker_connections ${NGINX_WORKER_CONNECTIONS:-16384};" > place/events.conf
+echo "access_log ${NGINX_LOG:-/dev/stdout} json;" > place/log.conf
 
 # -- instances ----------------------------------------------------------------------------------------------------------------
 # The group for REST and the one for new sockets count their connections apart: an instance that has just been started has no

@@ -30,6 +30,7 @@ _DRAIN_S: Final = 5
 _CHEAP: Final[Mapping[str, str]] = {
     "RIALTO_ARGON2_MEMORY_KIB": "64",
     "RIALTO_ARGON2_TIME": "1",
+    "RIALTO_RATE_LIMITS": "false",
     "RIALTO_DRAIN_S": str(_DRAIN_S),
 }
 """Tests have no time for passwords that are hard to guess, nor for many who leave one by one."""
@@ -97,6 +98,11 @@ class Cluster:
     def urls(self) -> list[str]:
         """The URLs of the instances, in the order of `names`."""
         return [self.url(name) for name in self.names]
+
+    @property
+    def instances(self) -> dict[str, str]:
+        """Names and URLs of the instances."""
+        return {name: self.url(name) for name in self.names}
 
     def url(self, name: str) -> str:
         """Where an instance is, past any proxy."""

@@ -1,8 +1,9 @@
-"""The real nginx with the project's own configuration, in front of a cluster's instances."""
+"""The real nginx with the project's own configuration, in front of instances."""
 
 from __future__ import annotations
 
 import os
+import signal
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from server.dev.child import Child
-from tests.cluster.cluster import Cluster, json_lines
+from tests.cluster.cluster import json_lines
 from tests.cluster.databases import steady_port
 from tests.cluster.debian import program
 from tests.waiting import patiently
@@ -25,7 +26,7 @@ class Proxy:
 
     Args:
         folder: for its configuration, certificate, cache and log.
-        cluster: whose instances it stands before.
+        instances: what it stands before: names and URLs, such as `Cluster.instances`.
         settings: variables of nginx/start.sh in addition, such as NGINX_REQUESTS.
 
     Attributes:
@@ -33,7 +34,9 @@ class Proxy:
         certificate: what clients have to trust, a PEM file.
     """
 
-    def __init__(self, folder: Path, cluster: Cluster, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, instances: Mapping[str, str], *, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         https = steady_port()
         http = steady_port([https])
@@ -44,7 +47,7 @@ class Proxy:
         self._log = folder / "nginx.log"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("NGINX", "RIALTO_"))},
-            "RIALTO_INSTANCES": " ".join(f"{name}={URL(cluster.url(name)).authority}" for name in cluster.names),
+            "RIALTO_INSTANCES": " ".join(f"{name}={URL(url).authority}" for name, url in instances.items()),
             "NGINX_PROGRAM": str(program("nginx", "nginx")),
             "NGINX_FOLDER": str(folder),
             "NGINX_HTTPS": URL(self.url).authority,
@@ -54,6 +57,13 @@ class Proxy:
             **({"NGINX_USER": "root"} if os.geteuid() == 0 else {}),  # pytest's folders are their owner's alone
             **(settings or {}),
         }
+
+    async def check(self) -> tuple[int, str]:
+        """`nginx -t`: exit code and what it says."""
+        log = self.folder / "check.log"
+        child = Child(["/bin/sh", _SCRIPT, "-t"], log=log, env=self._environment)
+        await child.start()
+        return await child.wait(), log.read_text()
 
     async def __aenter__(self) -> Proxy:
         """Start nginx; returns when it answers."""
@@ -81,6 +91,11 @@ class Proxy:
         """End nginx."""
         assert self.child is not None
         await self.child.stop()
+
+    def reload(self) -> None:
+        """SIGHUP: begin anew with the same configuration; connections that are open are served to their end."""
+        assert self.child is not None
+        self.child.signal(signal.SIGHUP)
 
     @property
     def trust(self) -> ssl.SSLContext:

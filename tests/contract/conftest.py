@@ -25,5 +25,5 @@ async def cluster(
 async def proxy(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
     """nginx before them. All that the programs do comes from one address, more than any client would."""
     settings = {"NGINX_REQUESTS": "5000", "NGINX_LOGINS": "1000"}
-    async with Proxy(tmp_path_factory.mktemp("nginx"), cluster, settings=settings) as proxy:
+    async with Proxy(tmp_path_factory.mktemp("nginx"), cluster.instances, settings=settings) as proxy:
         yield proxy

@@ -1,0 +1,53 @@
+"""One cluster for all tests of this folder, and nginx before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.databases import Shared
+from tests.cluster.proxy import Proxy
+
+GENEROUS = {"NGINX_PLAIN": "serve", "NGINX_REQUESTS": "5000", "NGINX_LOGINS": "1000"}
+"""All clients of a test have one address."""
+
+
+@pytest.fixture(scope="package")
+async def running_cluster(
+    mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Cluster]:
+    """Three instances and a worker."""
+    async with Cluster(tmp_path_factory.mktemp("cluster"), Shared(mongodb_url, redis_url)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def cluster(running_cluster: Cluster) -> Cluster:
+    """`running_cluster`, whole again whatever the test before did to it."""
+    await running_cluster.heal()
+    return running_cluster
+
+
+@pytest.fixture(scope="package")
+async def running_proxy(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
+    """nginx before the cluster, which also serves without TLS."""
+    folder = tmp_path_factory.mktemp("nginx")
+    async with Proxy(folder, running_cluster.instances, settings=GENEROUS) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(cluster: Cluster, running_proxy: Proxy) -> Proxy:
+    """nginx before a cluster that is whole."""
+    return running_proxy
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that keeps no cookies and follows no redirects unless told."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
