@@ -10,9 +10,12 @@ from handlers.bidding.rest import add_routes
 from handlers.bidding.service import Auctions
 from handlers.bidding.tasks import Listings, Retractions, keep_time
 from models.auction import Auction
+from models.block import CHANGES as BLOCKS_CHANGED
+from models.block import Block, blocked_by
 from models.retraction import Retraction
 from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND
 from models.rules.auction.rules import AUCTION_RULES
+from server.recent import Recent
 from server.streams.followers import Follower
 from server.streams.kinds import StreamKind
 
@@ -23,12 +26,13 @@ if TYPE_CHECKING:
 def setup(context: Context) -> None:
     """Register auctions' streams, routes, sockets and background work."""
     projection = Projection(context.streams)
-    auctions = Auctions(context.streams, context.clock, projection)
+    blocks = Recent(context.redis, BLOCKS_CHANGED, blocked_by)
+    auctions = Auctions(context.streams, context.clock, projection, blocks.get)
     context.streams.register(
         StreamKind(PUBLIC_KIND, AUCTION_RULES, authorise=auctions.authorise, view=auctions.stream_view)
     )
     context.streams.register(StreamKind(SEALED_KIND, AUCTION_RULES, on_commit=projection.react))
-    context.documents.extend([Auction, Retraction])
+    context.documents.extend([Auction, Block, Retraction])
     add_routes(context.router, auctions)
     context.sockets.add(bidding_namespace(auctions))
     listings = Listings(context.streams, projection)

@@ -34,6 +34,7 @@ BID_ERRORS: Final = (
     "FORBIDDEN",
     "NOT_INVITED",
     "SELF_BID",
+    "BLOCKED",
     "AUCTION_NOT_OPEN",
     "AUCTION_CLOSED",
     "AUCTION_PAUSED",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -25,26 +25,43 @@ from server.streams.streams import Streams
 _PLACES_KEPT: Final = 50_000
 _PAGE: Final = 1_000
 
+Blocked = Callable[[str], Awaitable[Collection[str]]]
+"""The ids of those whom a user has blocked; asked for with every bid, so it must be quick."""
+
+
+class _Place(NamedTuple):
+    """What never changes about an auction: the stream that takes its commands, and its client."""
+
+    truth: str
+    owner: str
+
 
 class Auctions:
-    """Auctions, as their clients, bidders and onlookers use them."""
+    """Auctions, as their clients, bidders and onlookers use them.
 
-    def __init__(self, streams: Streams, clock: Clock, projection: Projection) -> None:
+    Args:
+        blocked: whose bids a client does not take; None: everybody's are taken.
+    """
+
+    def __init__(self, streams: Streams, clock: Clock, projection: Projection, blocked: Blocked | None = None) -> None:
         self._streams = streams
         self._clock = clock
         self._projection = projection
-        self._truths: OrderedDict[str, str] = OrderedDict()
+        self._blocked = blocked
+        self._places: OrderedDict[str, _Place] = OrderedDict()
 
     async def bid(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str) -> Answer:
         """Place a bid. `payload` as for `models.rules.auction.bids.decide_bid`.
 
         Raises:
-            AppError: FORBIDDEN for whoever is no freelancer, SELF_BID for the client, AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
+            AppError: FORBIDDEN for whoever is no freelancer, SELF_BID for the client, BLOCKED for whom the client has blocked,
+                AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
         """
         if not bidder.may_bid:
             owner = (await self._visible(bidder, auction)).owner
             raise AppError("SELF_BID") if bidder.id == owner else AppError("FORBIDDEN", "Only freelancers bid")
-        return await self._command(bidder, auction, "bid", payload, key)
+        blocked = self._blocked is not None and bidder.id in await self._blocked((await self._place(auction)).owner)
+        return await self._command(bidder, auction, "bid", payload, key, blocked=blocked)
 
     async def retract(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str | None) -> Answer:
         """Take back one's own bid: `{seq, reason}`.
@@ -128,12 +145,21 @@ class Auctions:
             after = events[-1].seq
 
     async def _command(
-        self, actor: Principal, auction: str, name: str, payload: Mapping[str, Any], key: str | None
+        self,
+        actor: Principal,
+        auction: str,
+        name: str,
+        payload: Mapping[str, Any],
+        key: str | None,
+        *,
+        blocked: bool = False,
     ) -> Answer:
         truth = await self._truth(auction)
         context: dict[str, Any] = {"salt": new_salt()}
         if actor.admin:
             context["admin"] = True
+        if blocked:
+            context["blocked"] = True
         given = {field: value for field, value in payload.items() if value is not None}
         answer = await self._streams.append(truth, Command(name, actor.id, given, key, context))
         await self._projection.follow(truth)
@@ -147,18 +173,22 @@ class Auctions:
         return state
 
     async def _truth(self, auction: str) -> str:
-        """The stream that takes the auction's commands; which one it is never changes."""
-        if (known := self._truths.get(auction)) is not None:
+        """The stream that takes the auction's commands."""
+        return (await self._place(auction)).truth
+
+    async def _place(self, auction: str) -> _Place:
+        if (known := self._places.get(auction)) is not None:
             return known
         for format_ in ("reverse", "sealed"):
             stream = truth_stream(auction, format_)
             head = await self._streams.current(stream)
             if head.seq > 0:
                 truth = truth_stream(auction, head.state.terms.format)
-                self._truths[auction] = truth
-                if len(self._truths) > _PLACES_KEPT:
-                    self._truths.popitem(last=False)
-                return truth
+                place = _Place(truth, (await self._streams.current(truth)).state.owner)
+                self._places[auction] = place
+                if len(self._places) > _PLACES_KEPT:
+                    self._places.popitem(last=False)
+                return place
         raise AppError("AUCTION_NOT_FOUND")
 
     async def _render(self, viewer: Principal | None, auction: str, state: State) -> dict[str, Any]:

@@ -51,12 +51,14 @@ def announce_extension(state: State, end_at: int, t: int) -> tuple[Draft, ...]:
     return (Draft("extended", public, {}, t),)
 
 
-def require_may_bid(state: State, user: str) -> None:
-    """Not the owner, and invited if the auction is by invitation."""
-    if user == state.owner:
+def require_may_bid(state: State, command: Command) -> None:
+    """Not the owner, invited if the auction is by invitation, and not blocked by the owner, as the service says."""
+    if command.actor == state.owner:
         raise Rejected("SELF_BID", "The owner of a job cannot bid on it")
-    if state.visibility == "invited" and user not in state.invited:
+    if state.visibility == "invited" and command.actor not in state.invited:
         raise Rejected("NOT_INVITED", "Only invited freelancers may bid")
+    if command.context.get("blocked") is True:
+        raise Rejected("BLOCKED", "The client takes no bids from you")
 
 
 def kind_of(payload: Mapping[str, Any]) -> str:
@@ -79,7 +81,7 @@ def decide_bid(state: State, command: Command, t: int) -> Decision:
     """
     payload, user, terms = command.payload, command.actor, state.terms
     require_running(state, t)
-    require_may_bid(state, user)
+    require_may_bid(state, command)
     kind = kind_of(payload)
     if payload.get("delivery_days") is not None or payload.get("cover_letter") is not None:
         raise invalid_field("belongs to proposals", "delivery_days")

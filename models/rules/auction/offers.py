@@ -38,7 +38,7 @@ def decide_offer(state: State, command: Command, t: int) -> Decision:
     """
     payload, user, terms = command.payload, command.actor, state.terms
     require_running(state, t)
-    require_may_bid(state, user)
+    require_may_bid(state, command)
     if kind_of(payload) != "exact":
         raise invalid_field("must be exact in this format", "kind")
     amount = require_amount(terms, payload)

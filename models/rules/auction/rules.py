@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from models.rules.auction import awards, bids, closing, fold, offers, opening, oversight, projection
+from models.rules.auction.guards import is_admin
 from models.rules.auction.state import UNOPENED, State
 from models.rules.auction.view import public_view
 from models.rules.stream import Command, Decision, Draft, Event, Rejected
@@ -31,14 +32,16 @@ _HIDDEN_FORMATS: Final[Mapping[str, Decide]] = {
     "bid": offers.decide_offer,
     "retract": offers.decide_withdraw,
 }
+_OVERSIGHT: Final = frozenset({"suspend", "cancel", "pause", "resume", "award", "reopen"})
+"""What is the client's to do, or an admin's."""
 
 
 class AuctionRules:
     """`models.rules.stream.Rules` for auctions of all formats, streams of truth and projections alike.
 
     Commands: `open bid retract suspend reconfirm award accept decline reopen cancel pause resume counter tick project`;
-    the decisions' docstrings give payloads and answers. `context["admin"]` is true when an admin acts; `open` and `bid`
-    need `context["salt"]`, 64 hexadecimal digits that are new each time.
+    the decisions' docstrings give payloads and answers. `context["admin"]` is true when an admin acts, `context["blocked"]` when
+    the client has blocked the bidder; `open` and `bid` need `context["salt"]`, 64 hexadecimal digits that are new each time.
     """
 
     version = 1
@@ -81,6 +84,8 @@ class AuctionRules:
         if state.is_projection:
             raise Rejected("FORBIDDEN", "This stream only mirrors another, which takes the commands")
         decision = decide(state, command, t)
+        if name in _OVERSIGHT and decision.drafts and is_admin(command) and command.actor != state.owner:
+            decision = replace(decision, drafts=_signed(decision.drafts, command.actor))
         if state.terms.hidden:
             return replace(decision, drafts=projection.linked(state, decision.drafts))
         return decision
@@ -104,6 +109,12 @@ class AuctionRules:
     def view(self, state: State) -> dict[str, Any]:
         """The public `state` of `subscribe`."""
         return public_view(state)
+
+
+def _signed(drafts: tuple[Draft, ...], admin: str) -> tuple[Draft, ...]:
+    """The drafts of a decision, the first of which says, to nobody but the server, what admin made it."""
+    first, *others = drafts
+    return (replace(first, private={**first.private, "admin": admin}), *others)
 
 
 AUCTION_RULES: Final = AuctionRules()

@@ -6,7 +6,21 @@ import pytest
 
 from models.rules.auction.rules import AUCTION_RULES
 from models.rules.log import verify
-from tests.models.rules.auctions import DAY, ENGLISH, HOUR, MINUTE, NOW, REVERSE, SEALED, SECOND, Auction, export
+from models.rules.stream import Command, Rejected
+from tests.models.rules.auctions import (
+    DAY,
+    ENGLISH,
+    HOUR,
+    MINUTE,
+    NOW,
+    PROPOSAL,
+    REVERSE,
+    SEALED,
+    SECOND,
+    Auction,
+    export,
+    salt,
+)
 
 END = NOW + DAY
 
@@ -182,3 +196,23 @@ def test_suspended_while_paused_does_not_extend() -> None:
     assert auction.types[-1] == "suspended"
     assert verify(export(auction.events, private=True)).ok
     assert auction.refused("reconfirm", "ann").code == "AUCTION_PAUSED"
+
+
+def test_what_an_admin_does_says_who_it_was_to_the_server_alone() -> None:
+    auction = Auction(ENGLISH)
+    auction.do("pause", "root", admin=True)
+    auction.do("resume", "root", admin=True)
+    auction.do("cancel", "owner", admin=True, reason="Mine")
+    paused, resumed, cancelled = auction.events[-3:]
+    assert paused.private["admin"] == resumed.private["admin"] == "root"
+    assert "root" not in str(paused.public) + str(resumed.public)
+    assert "admin" not in cancelled.private
+
+
+@pytest.mark.parametrize("terms", [ENGLISH, SEALED, PROPOSAL])
+def test_whom_the_client_has_blocked_can_not_bid(terms: dict[str, object]) -> None:
+    auction = Auction(terms)
+    for actor, code in {"ann": "BLOCKED", "owner": "SELF_BID"}.items():
+        command = Command("bid", actor, {"amount": 100}, context={"salt": salt(1), "blocked": True})
+        with pytest.raises(Rejected, match=code):
+            AUCTION_RULES.decide(auction.state, command, NOW)
