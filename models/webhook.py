@@ -27,8 +27,8 @@ class FormerSecret(BaseModel):
 class Webhook(Document):
     """A receiver of events.
 
-    The secrets are stored in clear, since every delivery is signed with them anew; whoever reads this collection can forge
-    deliveries, but no API shows a secret again after it was made.
+    The secrets are stored in clear, since every delivery is signed with them anew: whoever reads this collection can forge
+    deliveries. No route shows a secret again after it was made, save to a retry with the same Idempotency-Key within a day.
 
     Attributes:
         id: random, or derived from the request that made it.

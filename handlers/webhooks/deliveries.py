@@ -26,7 +26,9 @@ from server.clock import Clock, new_id
 
 TRIES_KEPT: Final = 20
 
-_LEASE_MARGIN_MS: Final = 20_000
+_LEASE: Final = 3
+"""A lease lasts so many times as long as the longest try."""
+
 _IDLE_S: Final = 0.5
 _AGAIN_S: Final = 1.0
 _SLOWER: Final = 3
@@ -70,7 +72,7 @@ class Deliveries:
         self._sender = sender
         self._lanes = lanes
         self._patience = patience
-        self._lease_ms = round(timeout_s * 1000) + _LEASE_MARGIN_MS
+        self._lease_ms = round(timeout_s * 1000) * _LEASE
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:

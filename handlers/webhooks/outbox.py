@@ -6,6 +6,7 @@ all history again nor two workers at once queue anything twice.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,6 +26,9 @@ _GRACE_MS: Final = 3 * DAY_MS
 
 _SLACK_MS: Final = 1_000
 """Clocks of two instances differ; rather an event from just before a subscription than one missing after it."""
+
+EVERYBODY: Final = ""
+"""Stands for the owner of all jobs; no user has this id."""
 
 _AT_ONCE: Final = 1_000
 _DUPLICATE: Final = 11_000
@@ -51,8 +55,8 @@ class Outbox:
         documents = [
             self.delivery(hook, each)
             for each in news
-            for hook in takers
-            if _concerns(hook, each) and _wants(hook, each)
+            for hook in (*takers[each.owner], *takers[EVERYBODY])
+            if _wants(hook, each)
         ]
         for place in range(0, len(documents), _AT_ONCE):
             await _insert_new(documents[place : place + _AT_ONCE])
@@ -103,17 +107,19 @@ async def admins_among(users: Collection[str]) -> set[str]:
     return {user["_id"] async for user in found}
 
 
-async def _takers(owners: Collection[str]) -> list[dict[str, Any]]:
-    """The webhooks of these users, and the admins' for everything."""
+async def _takers(owners: Collection[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """The webhooks of each of these users, and under `EVERYBODY` the admins' for everything."""
     either = [{"owner": {"$in": list(owners)}, "scope": "own"}, {"scope": "all"}]
     shown = {"owner": 1, "scope": 1, "url": 1, "wanted": 1}
     found: list[dict[str, Any]] = await Webhook.get_pymongo_collection().find({"$or": either}, shown).to_list()
     admins = await admins_among({hook["owner"] for hook in found if hook["scope"] == "all"})
-    return [hook for hook in found if hook["scope"] == "own" or hook["owner"] in admins]
-
-
-def _concerns(hook: Mapping[str, Any], occurrence: Occurrence) -> bool:
-    return hook["scope"] == "all" or occurrence.owner == str(hook["owner"])
+    takers: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for hook in found:
+        if hook["scope"] == "own":
+            takers[hook["owner"]].append(hook)
+        elif hook["owner"] in admins:
+            takers[EVERYBODY].append(hook)
+    return takers
 
 
 def _wants(hook: Mapping[str, Any], occurrence: Occurrence) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import Any
 
 from handlers.webhooks.lanes import Lanes
 from handlers.webhooks.sender import Sender
 from handlers.webhooks.targets import Reach
 from models.webhook import Delivery, Webhook
 from server.settings import Settings
+from tests.handlers.bidding.test_indexes import profiled
 from tests.handlers.market import Market, Person, opened
 from tests.handlers.webhooks.conftest import Desk, Receiver, forget_token, never_answers, subscribe
 from tests.waiting import until
@@ -28,7 +31,7 @@ async def test_a_follower_that_reads_everything_again_tells_nothing_twice(
         jobs = market.context.db["jobs"]
         # as if the worker had died between queueing and taking the mark away
         await jobs.update_many({}, [{"$set": {"unannounced": "$published_at"}}])
-        await until(lambda: _none_marked(market))
+        await until(partial(_none_marked, market))
     async with opened(settings, worker=False) as between:
         await forget_token(between)
     async with opened(settings) as again:
@@ -339,20 +342,46 @@ def test_suspects_have_one_place_each_and_half_of_all_together() -> None:
         lanes.enter("bad0")
 
 
-async def test_the_queue_is_read_by_its_index_in_steps_of_lanes(quiet: Market, desk: Desk, client: Person) -> None:
-    for number in range(3):
-        await subscribe(quiet, client, f"https://receiver{number}.example.com/")
+async def test_the_queue_is_read_lane_by_lane_however_long_the_lanes_are(
+    quiet: Market, desk: Desk, client: Person
+) -> None:
+    names = [f"receiver{number}.example.com" for number in range(3)]
+    for name in names:
+        await subscribe(quiet, client, f"https://{name}/")
     for _ in range(20):
         await quiet.auction(client)
     await desk.hear()
-    assert sorted(await desk.deliveries._due_lanes()) == [f"receiver{number}.example.com" for number in range(3)]
-    deliveries = Delivery.get_pymongo_collection()
-    pipeline = [
-        {"$match": {"state": "queued"}},
-        {"$sort": {"state": 1, "lane": 1, "next_at": 1, "created_at": 1, "place": 1}},
-        {"$group": {"_id": "$lane", "next_at": {"$first": "$next_at"}}},
-    ]
-    command = {"aggregate": deliveries.name, "pipeline": pipeline, "cursor": {}}
-    plan = await quiet.context.db.command("explain", command, verbosity="executionStats")
-    assert "DISTINCT_SCAN" in str(plan)
-    assert "'nReturned': 60" not in str(plan)
+    asked: list[dict[str, Any]] = []
+    async with profiled(quiet.context.settings) as answered:
+        assert sorted(await desk.deliveries._due_lanes()) == names
+        asked += await quiet.context.db["system.profile"].find({"command.aggregate": "webhook_deliveries"}).to_list()
+    (lanes,) = [one for one in answered if one.collection == "webhook_deliveries"]
+    assert lanes.plan.startswith("DISTINCT_SCAN { state: 1, lane: 1")
+    assert asked[0]["keysExamined"] < 10
+    assert len(await desk.stored()) == 60
+
+
+async def test_everything_is_found_by_an_index(settings: Settings, receiver: Receiver) -> None:
+    async with profiled(settings) as answered, opened(settings) as market:
+        client, ann = await market.person("client"), await market.person("freelancer")
+        admin = await market.person("both", admin=True)
+        hook = await subscribe(market, client, receiver.url())
+        await subscribe(market, admin, receiver.url(), scope="all")
+        where = f"/webhooks/{hook['id']}"
+        auction = await market.auction(client)
+        await market.bid(ann, auction, 10_000)
+        await until(lambda: len(receiver.received) == 4)
+        for query in ("", "?state=delivered", "?limit=1&page=2"):
+            assert (await market.call("GET", f"{where}/deliveries{query}", client))[0] == 200
+        assert (await market.call("GET", "/webhooks", client))[0] == 200
+        since = {"since": "2020-01-01T00:00:00.000Z"}
+        assert (await market.call("POST", f"{where}/replay", client, since))[0] == 200
+        assert (await market.call("PATCH", where, client, {"url": receiver.url("/other")}))[0] == 200
+        assert (await market.call("DELETE", where, client))[0] == 204
+    ours = [one for one in answered if one.collection.startswith("webhook") or "unannounced" in one.asked]
+    assert {one.collection for one in ours} == {"jobs", "webhooks", "webhook_deliveries"}
+    assert [one for one in ours if "COLLSCAN" in one.plan or one.sorted] == []
+    plans = {(one.collection, one.asked, one.plan) for one in ours}
+    assert ("jobs", "unannounced", "IXSCAN { unannounced: 1 }") in plans
+    queue = "IXSCAN { state: 1, lane: 1, next_at: 1, created_at: 1, place: 1 }"
+    assert ("webhook_deliveries", "lane next_at state", queue) in plans
