@@ -27,6 +27,7 @@ from server.clock import Clock, new_id
 from server.collector import tune_collector
 from server.context import Context
 from server.drain import LEAVING_SHARE, Shutdown
+from server.limits.limits import Limits
 from server.logs import configure_logs
 from server.metrics import DRAINING
 from server.metrics.pool import PoolMetrics
@@ -72,7 +73,8 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
     streams = Streams(MongoEventStore(db), redis, clock, settings, instance)
     denylist = Denylist(redis, clock, settings.access_token_s)
     tokens = Tokens(settings.token_secret.get_secret_value(), clock, settings.access_token_s, denylist)
-    sockets = Sockets(settings, clock, streams, streams.hub, tokens, instance=instance, redis=redis)
+    limits = Limits(settings, redis)
+    sockets = Sockets(settings, clock, streams, streams.hub, tokens, limits, instance=instance, redis=redis)
     sessions = db[Session.Settings.name]
     context = Context(
         settings=settings,
@@ -86,6 +88,7 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
         tokens=tokens,
         revocations=Revocations(sessions, redis, clock, denylist, sockets.close_session),
         router=Router(),
+        limits=limits,
         sockets=sockets,
         documents=list(_ENGINE_DOCUMENTS),
     )

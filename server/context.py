@@ -13,6 +13,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
 from server.clock import Clock
+from server.limits.limits import Limits
 from server.realtime import Sockets
 from server.settings import Settings
 from server.streams.followers import Followers
@@ -43,6 +44,7 @@ class Context:
     tokens: Tokens
     revocations: Revocations
     router: Router
+    limits: Limits
     sockets: Sockets
     documents: list[type[Document]] = field(default_factory=list)
     tasks: dict[str, Callable[[Context], Awaitable[None]]] = field(default_factory=dict)

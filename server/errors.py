@@ -6,6 +6,7 @@ the same command can help; transports only render it (`server.web.problems`, `se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -87,6 +88,12 @@ class AppError(Exception):
         self.details = dict(details) if details else None
         self.errors = [dict(error) for error in errors] if errors else None
         super().__init__(f"{code}: {self.message}")
+
+    @property
+    def retry_after_s(self) -> int:
+        """After how many seconds a retry can help, for `Retry-After`; 1 where nothing says more."""
+        wait_ms: int = (self.details or {}).get("retry_after_ms", 1000)
+        return max(1, math.ceil(wait_ms / 1000))
 
     def to_ack(self) -> dict[str, Any]:
         """The socket form: `{ok: false, error: {code, message, retryable, details?}}`."""

@@ -5,14 +5,43 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.limits.rate import RateText
 
 INSTANCE_NAME: Final = "[a-z0-9][a-z0-9-]{0,30}"
 """A regular expression: what a proxy can tell from the rest of a session id without a doubt."""
+
+_COMMAND_RATES: Final = {
+    "*": "300/m",
+    "connect": "60/m",
+    "subscribe": "2000/m",
+    "unsubscribe": "2000/m",
+    "/bidding bid": "60/10s",
+    "/bidding retract": "10/10s",
+    "/chat send": "30/10s",
+    "/chat edit": "30/10s",
+    "/chat delete": "30/10s",
+    "/chat react": "60/10s",
+    "/chat typing": "60/10s",
+    "/chat read": "100/10s",
+}
+"""A socket that comes back subscribes to all its streams at once, and a bidder's machine may be quick; people are slower."""
+
+
+def _network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+NetworkText = Annotated[str, AfterValidator(_network)]
+"""A network, such as `10.0.0.0/8`; an address is a network of one."""
+
+_CommandName = Annotated[str, Field(pattern=r"^(\*|(/[a-z][a-z0-9_-]* )?[a-z][a-z0-9_]*)$")]
 
 
 class Settings(BaseSettings):
@@ -106,5 +135,29 @@ class Settings(BaseSettings):
     log_json: bool = Field(True, description="JSON log lines; false prints them for people")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
 
+    # limits: `<count>/<number?><s|m|h>`, all of the count at once and then one by one
+    rate_limits: bool = Field(True, description="false turns all of them off, for load tests")
+    rate_auth: RateText = Field(
+        "100/15m", description="requests below /auth without a token, per address, on all instances"
+    )
+    rate_user: RateText = Field("1200/m", description="REST requests per user, on one instance")
+    rate_anonymous: RateText = Field("1200/m", description="REST requests without a login per address, on one instance")
+    rate_handshakes: RateText = Field("1200/m", description="sockets opened per address, on one instance")
+    rate_commands: dict[_CommandName, RateText] = Field(
+        _COMMAND_RATES,
+        description="socket commands per user, by `/namespace command`, `command` in any, or `*` for all others; ten times as "
+        "many per address without a login; `connect` is entering a namespace, per socket. JSON object, changes these only",
+    )
+    trusted_proxies: tuple[NetworkText, ...] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="networks whose X-Forwarded-For and X-Forwarded-Host are believed; JSON list. By default a proxy on this "
+        "machine; clients must not be able to connect from there by themselves",
+    )
+
     # rialto dev
     simulate: bool = Field(True, description="let demo users bid through real sockets")
+
+    @field_validator("rate_commands", mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        return {**_COMMAND_RATES, **given} if isinstance(given, dict) else given

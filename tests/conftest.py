@@ -154,4 +154,5 @@ def settings(mongodb_url: str, clean_redis_url: str, database: str, tmp_path: Pa
         argon2_time=1,
         log_json=False,
         simulate=False,
+        rate_limits=False,
     )

@@ -9,6 +9,7 @@ from handlers.jobs.schemas import AuctionIn, Cancellation, JobChanges, JobOut, J
 from handlers.jobs.service import Jobs
 from handlers.jobs.view_counts import ViewCounts
 from server.clock import Clock, derived_id
+from server.limits.address import client_address
 from server.web.paging import Listed
 from server.web.router import Call, Router
 
@@ -43,9 +44,7 @@ def add_routes(router: Router, jobs: Jobs, views: ViewCounts, clock: Clock) -> N
         description="Public jobs; with `mine` the caller's own, with `invited` those it is invited to. Sorted by "
         "relevance with `q`, else by distance with `near`, else the newest first.",
     )
-    router.add(
-        "GET", "/jobs/{id}", rest.show, summary="A job", tags=_TAGS, answer=JobOut, auth="optional", shared=True
-    )
+    router.add("GET", "/jobs/{id}", rest.show, summary="A job", tags=_TAGS, answer=JobOut, auth="optional", shared=True)
     router.add(
         "PATCH",
         "/jobs/{id}",
@@ -149,4 +148,4 @@ def _viewer(call: Call) -> str:
     if call.principal is not None:
         return call.principal.id
     browser = call.request.headers.get("User-Agent", "").encode(errors="replace").decode()  # headers may hold any bytes
-    return derived_id("viewer", call.request.remote or "", browser)
+    return derived_id("viewer", client_address(call.request), browser)

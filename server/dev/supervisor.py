@@ -33,6 +33,11 @@ _READY_S: Final = 60.0
 _SAME_REQUEST_S: Final = 1.0
 """Signals this close together are one request: Ctrl-C and `timeout` may reach a process directly and through its parent."""
 
+_DEFAULTS: Final = {
+    "RIALTO_DRAIN_S": "1",  # who presses Ctrl-C does not want to wait
+    "RIALTO_RATE_AUTH": "10000/15m",  # the demo's people and whoever tries things out share one address
+}
+
 
 class Unready(Exception):
     """A part ended or hung while it started; the message has the end of its log."""
@@ -90,7 +95,7 @@ class Market:
         self._folder = settings.data_dir.resolve()
         self._logs = self._folder / "logs"
         self._keepers: list[Keeper] = []
-        self._environment = {"RIALTO_DRAIN_S": "1", **os.environ}  # who presses Ctrl-C does not want to wait
+        self._environment = {**_DEFAULTS, **os.environ}
 
     async def open(self) -> None:
         """Start everything, load the demo data the first time, and tell the person how to look at it."""

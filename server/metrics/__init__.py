@@ -31,6 +31,12 @@ AUTH_PASSWORD_SECONDS: Final = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
+RATE_LIMITED: Final = Counter(
+    "rialto_rate_limited_total",
+    "Refused for coming too often, by scope: auth, user, anonymous, handshake, connect, command",
+    ("scope",),
+)
+
 DRAINING: Final = Gauge("rialto_draining", "1 from the moment when this process was asked to end")
 
 JOBS_CREATED: Final = Counter("jobs_created_total", "Jobs posted on this instance")

@@ -19,6 +19,9 @@ import socketio
 import structlog
 from aiohttp import web
 
+from server.errors import AppError
+from server.limits.address import ClientAddresses
+from server.limits.limits import Limits
 from server.realtime import codec
 from server.realtime.frames import Frame
 from server.realtime.session import SERVER_DISCONNECT, TRANSPORT_CLOSE, Refused, Session
@@ -52,6 +55,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         instance: what every session id begins with, so that a proxy can route a client's requests to where its session lives.
         admitting: whether new sessions may begin.
         origins: those allowed besides the server's own; `*` allows any.
+        limits, addresses: how often sockets may be opened, and from where they are.
         outbound_limit: bytes waiting for a client beyond which it is cut off.
     """
 
@@ -64,6 +68,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
     instance: str = "local"
     admitting: bool = True
     origins: frozenset[str] = frozenset()
+    limits: Limits
+    addresses: ClientAddresses
     outbound_limit: int = OUTBOUND_LIMIT
 
     def __init__(self, **options: Any) -> None:
@@ -127,7 +133,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         if self._stopping:
-            raise Refused(3, status=503, message="Shutting down")
+            raise Refused(3, status=503, message="Shutting down", retry_after_s=1)
         transport = request.query.get("transport")
         if transport not in self.transports or "j" in request.query:
             raise Refused(0)
@@ -157,8 +163,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         if request.query.get("EIO") != "4":
             raise Refused(5)
         if not self.admitting:
-            raise Refused(3, status=503, message="Shutting down")
-        session = Session(self, self.generate_id())
+            raise Refused(3, status=503, message="Shutting down", retry_after_s=1)
+        address = self.addresses.of(request)
+        try:
+            self.limits.handshake(address)
+        except AppError as error:
+            raise Refused(3, status=error.status, message=error.message, retry_after_s=error.retry_after_s) from None
+        session = Session(self, self.generate_id(), address)
         self.sockets[session.sid] = session
         opening = {
             "sid": session.sid,
@@ -198,7 +209,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
 
     def _refusal(self, refused: Refused) -> web.Response:
         body = orjson.dumps({"code": refused.code, "message": str(refused)})
-        return web.Response(status=refused.status, body=body, content_type="application/json")
+        answer = web.Response(status=refused.status, body=body, content_type="application/json")
+        if refused.retry_after_s is not None:
+            answer.headers["Retry-After"] = str(refused.retry_after_s)
+        return answer
 
 
 def _payload(body: bytes) -> web.Response:

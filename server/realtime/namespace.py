@@ -178,6 +178,10 @@ class Namespace:
             raise AppError("UNKNOWN_COMMAND", f"{self.name} has no such command")
         return command
 
+    def label(self, event: str) -> str:
+        """The name of a command for limits and metrics; one for all that are none."""
+        return event if event in self._commands else "unknown"
+
     @property
     def commands(self) -> Iterator[SocketCommand]:
         """All commands, in the order in which they were added."""

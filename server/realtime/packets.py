@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +12,8 @@ from server.realtime.namespace import is_reserved
 
 ATTACHMENTS: Final = 16
 """Binary attachments of one packet at most. No command takes any; they are only swallowed, to answer with an error."""
+
+_HEAD: Final = re.compile(r'2(?:(/[^,?\[]*),)?([0-9]{1,15})?\["([A-Za-z0-9_:-]{1,64})"', re.ASCII)
 
 
 class Kind(IntEnum):
@@ -25,6 +28,14 @@ class Kind(IntEnum):
     BINARY_ACK = 6
 
 
+class Head(NamedTuple):
+    """Of an event, what can be told without parsing its arguments."""
+
+    namespace: str
+    number: int | None
+    event: str
+
+
 class Packet(NamedTuple):
     """A well-formed packet. `data`: a dict or None for CONNECT, a list for events and acks, None for DISCONNECT."""
 
@@ -33,6 +44,15 @@ class Packet(NamedTuple):
     number: int | None
     data: Any
     attachments: int
+
+
+def head(text: str) -> Head | None:
+    """The head of a plain event in the form in which clients write it; None for whatever looks otherwise."""
+    found = _HEAD.match(text)
+    if found is None:
+        return None
+    namespace, number, event = found.groups()
+    return Head(namespace or "/", int(number) if number else None, event)
 
 
 def parse(text: str) -> Packet:

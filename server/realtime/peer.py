@@ -12,11 +12,12 @@ import structlog
 from server.auth.tokens import Tokens
 from server.clock import Clock, new_id
 from server.errors import AppError
+from server.limits.limits import Limits
 from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.metrics import COMMAND_SECONDS, COMMANDS, DISMISSED, REFUSED
 from server.realtime.namespace import Namespace
-from server.realtime.packets import Kind, Packet, parse
+from server.realtime.packets import Head, Kind, Packet, head, parse
 from server.realtime.session import PARSE_ERROR, SERVER_DISCONNECT, Session
 from server.realtime.sessions import LiveSessions
 
@@ -42,6 +43,7 @@ class Edge:
     tokens: Tokens
     sessions: LiveSessions
     clock: Clock
+    limits: Limits
     command_timeout_s: float
     connect_timeout_s: float = CONNECT_TIMEOUT_S
 
@@ -62,6 +64,7 @@ class Peer:
         self._partial: Packet | None = None
         self._missing = 0
         self._dismissed = False
+        self._counted = False
         self._deadline: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
             edge.connect_timeout_s, self.close, "connect timeout"
         )
@@ -98,6 +101,9 @@ class Peer:
 
     async def receive(self, data: str | bytes) -> None:
         """Handle one message; a malformed one closes the connection and harms nobody else."""
+        self._counted = False
+        if isinstance(data, str) and (command := head(data)) is not None and self._is_too_much(command):
+            return  # unparsed: what is refused must cost next to nothing
         try:
             packet = self._assemble(data)
         except ValueError as error:
@@ -113,6 +119,23 @@ class Peer:
             self.session.blocked = False
             if self._dismissed:
                 self.dismiss()
+
+    def _is_too_much(self, command: Head) -> bool:
+        """Count a command by its head, and refuse it if it is one too many."""
+        connection = self._connections.get(command.namespace)
+        if connection is None:
+            return False
+        self._counted = True
+        refusal = self._count(connection, command.event)
+        if refusal is not None:
+            self._acknowledge(connection, command.number, refusal.to_ack())
+            COMMANDS.labels(command.namespace, connection.namespace.label(command.event), refusal.code).inc()
+        return refusal is not None
+
+    def _count(self, connection: Connection, event: str) -> AppError | None:
+        user = connection.principal.id if connection.principal else None
+        namespace = connection.namespace
+        return self._edge.limits.command(user, self.session.address, namespace.name, namespace.label(event))
 
     def _assemble(self, data: str | bytes) -> Packet | None:
         """The packet that the message completes, if it does. Attachments are counted and dropped: no command takes any."""
@@ -152,6 +175,7 @@ class Peer:
             self.session.write(frames.refused(name, "Invalid namespace"))
             return
         try:
+            self._edge.limits.connect(self.session.sid)
             async with asyncio.timeout(self._edge.command_timeout_s):
                 await self._admit(namespace, auth or {})
         except AppError as error:
@@ -195,10 +219,11 @@ class Peer:
         began = loop.time()
         connection.arrived = self.clock.now()
         event, *arguments = packet.data
-        label = "unknown"
+        label = connection.namespace.label(event)
         try:
+            if not self._counted and (refusal := self._count(connection, event)) is not None:
+                raise refusal
             command = connection.namespace.find(event)
-            label = command.event
             body = command.parse(arguments, binary=packet.kind is Kind.BINARY_EVENT)
             async with asyncio.timeout(self._edge.command_timeout_s):
                 answer = {"ok": True, **await command.handler(connection, body)}

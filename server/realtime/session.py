@@ -63,16 +63,20 @@ class Refused(Exception):
         5: "Unsupported protocol version",
     }
 
-    def __init__(self, code: int, *, status: int = 400, message: str | None = None) -> None:
+    def __init__(
+        self, code: int, *, status: int = 400, message: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message or self.MESSAGES[code])
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
     """One client's connection, over polling, WebSocket, or the one upgraded to the other.
 
     Attributes:
+        address: of the client, past trusted proxies.
         blocked: whether the reader waits for earlier commands; the client's PONG may be behind them, so it isn't missed.
     """
 
@@ -85,8 +89,9 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
     closing: bool
     closed: bool
 
-    def __init__(self, server: Engine, sid: str) -> None:
+    def __init__(self, server: Engine, sid: str, address: str) -> None:
         super().__init__(server, sid)
+        self.address = address
         self.blocked = False
         self._loop = asyncio.get_running_loop()
         self._queued_bytes = 0

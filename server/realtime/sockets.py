@@ -10,6 +10,8 @@ from aiohttp import web
 
 from server.auth.tokens import Tokens
 from server.clock import Clock
+from server.limits.address import ClientAddresses
+from server.limits.limits import Limits
 from server.realtime.departure import see_off
 from server.realtime.engine import OUTBOUND_LIMIT, Server
 from server.realtime.namespace import Namespace
@@ -36,6 +38,7 @@ class Sockets:
     Args:
         streams, hub: what clients subscribe to.
         tokens: who may connect.
+        limits: how often.
         instance: name of this process; session ids begin with it.
         redis: where instances tell each other how many watch a stream; without it each counts its own.
         outbound_limit: bytes waiting for a client beyond which it is cut off.
@@ -50,6 +53,7 @@ class Sockets:
         streams: Streams,
         hub: Hub,
         tokens: Tokens,
+        limits: Limits,
         *,
         instance: str = "local",
         redis: RedisSource | None = None,
@@ -68,6 +72,7 @@ class Sockets:
             tokens=tokens,
             sessions=self.sessions,
             clock=clock,
+            limits=limits,
             command_timeout_s=settings.append_timeout_ms / 1000 + SETTLING_GRACE_S,
             connect_timeout_s=connect_timeout_s,
         )
@@ -79,6 +84,8 @@ class Sockets:
         )
         self._server.eio.instance = instance
         self._server.eio.origins = frozenset(settings.cors_origins)
+        self._server.eio.limits = limits
+        self._server.eio.addresses = ClientAddresses(settings.trusted_proxies)
         self._server.eio.outbound_limit = outbound_limit
 
     def __iter__(self) -> Iterator[Namespace]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from models.idempotency import IdempotencyRecord
+from server.limits.address import ClientAddresses
 from server.settings import Settings
 from server.web.docs import docs_routes
 from server.web.edge import edge
@@ -37,7 +38,7 @@ def build_web(context: Context) -> web.Application:
     )
     health = Health(context.clock, context.instance)
     app = web.Application(
-        middlewares=[edge(headers, health)],
+        middlewares=[edge(headers, health, ClientAddresses(settings.trusted_proxies))],
         client_max_size=settings.max_body,
         handler_args={"auto_decompress": False},  # see server.web.compression
     )
@@ -46,7 +47,7 @@ def build_web(context: Context) -> web.Application:
 
     answers = StoredAnswers(context.db[IdempotencyRecord.Settings.name], context.clock)
     for route in context.router:
-        endpoint = Endpoint(route, context.tokens, answers, settings.max_body)
+        endpoint = Endpoint(route, context.tokens, answers, context.limits, settings.max_body)
         app.router.add_route(route.method, API_PREFIX + route.path, endpoint.handle)
         if route.method == "GET":
             app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)

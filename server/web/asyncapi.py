@@ -22,7 +22,7 @@ PATH: Final = "/api/asyncapi.json"
 
 _REF: Final = "#/components/schemas/{model}"
 _CODES: Final[list[JsonValue]] = [*sorted(CODES)]
-_ALWAYS: Final = ("INTERNAL", "UNAVAILABLE", "VALIDATION_FAILED")
+_ALWAYS: Final = ("INTERNAL", "RATE_LIMITED", "UNAVAILABLE", "VALIDATION_FAILED")
 
 _INTRODUCTION: Final = """\
 The live half of the marketplace over Socket.IO (protocol 5, Engine.IO 4), path `/socket.io/`, WebSocket or polling.
@@ -30,6 +30,7 @@ The live half of the marketplace over Socket.IO (protocol 5, Engine.IO 4), path 
 Connect to a namespace with `auth: {token}`. A bad or expired token is refused with `connect_error`, whose message is
 `UNAUTHENTICATED`. Every command takes one object and is acknowledged: `{ok: true, ...}` or `{ok: false, error}`; an unknown one
 with `UNKNOWN_COMMAND`. The commands of one connection are handled in order.
+A user who sends too many is answered `RATE_LIMITED`, with `details.retry_after_ms`.
 A stream is a dense sequence of events 1, 2, 3 ...; a client that holds the last `seq` it saw resumes with `subscribe` and
 `after` on any instance, and gets what it missed in order, once. The same streams over HTTP: see `/api/openapi.json`.
 """

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from structlog.contextvars import bound_contextvars
 
+from server.limits.address import ClientAddresses, client_address
 from server.metrics import HTTP_SECONDS
 from server.web.compression import compress
 from server.web.endpoint import PRINCIPAL
@@ -23,12 +24,13 @@ _QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 log = structlog.get_logger(__name__)
 
 
-def edge(headers: ResponseHeaders, health: Health) -> Middleware:
+def edge(headers: ResponseHeaders, health: Health, addresses: ClientAddresses) -> Middleware:
     """The middleware around everything."""
 
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
+        addresses.of(request)
         with bound_contextvars(request_id=request_id(request)):
             response = headers.preflight(request) or await _answer(request, handler)
             if not health.accepting and not response.prepared:
@@ -69,6 +71,7 @@ def _record(request: web.Request, response: web.StreamResponse, seconds: float) 
     write(
         "request",
         user_id=principal.id if principal else None,
+        remote=client_address(request),
         method=request.method,
         route=route,
         status=status,

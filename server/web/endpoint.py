@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.errors import AppError
+from server.limits.address import client_address
+from server.limits.limits import Limits
 from server.web.compression import decompress
 from server.web.idempotency import StoredAnswers
 from server.web.router import Call, Route
@@ -38,13 +40,16 @@ class Endpoint:
         route: the operation.
         tokens: checks access tokens.
         answers: keeps answers by Idempotency-Key.
+        limits: how often who may ask.
         max_body: largest body, bytes.
     """
 
-    def __init__(self, route: Route, tokens: Tokens, answers: StoredAnswers, max_body: int) -> None:
+    def __init__(self, route: Route, tokens: Tokens, answers: StoredAnswers, limits: Limits, max_body: int) -> None:
         self._route = route
         self._tokens = tokens
         self._answers = answers
+        self._limits = limits
+        self._guessable = is_guessable(route)
         self._max_body = max_body
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -54,7 +59,7 @@ class Endpoint:
             AppError: any failure; `server.web.edge` renders it.
         """
         route = self._route
-        principal = await self._authenticate(request)
+        principal = await self._admit(request)
         if route.admin and not (principal and principal.admin):
             raise AppError("FORBIDDEN")
         path = _path_of(request)
@@ -73,6 +78,20 @@ class Endpoint:
             if call.principal is None:
                 response.headers["Cache-Control"] = _SHARED
         return response
+
+    async def _admit(self, request: web.Request) -> Principal | None:
+        """Who asks, if that is not too often; before anything of the request's body is read."""
+        address = client_address(request)
+        if self._guessable:
+            await self._limits.guess(address)
+            return None
+        try:
+            principal = await self._authenticate(request)
+        except AppError:
+            self._limits.request(None, address)
+            raise
+        self._limits.request(principal.id if principal else None, address)
+        return principal
 
     async def _authenticate(self, request: web.Request) -> Principal | None:
         if self._route.auth == "none":
@@ -121,6 +140,11 @@ class Endpoint:
             raise AppError("BAD_REQUEST", "The body did not arrive in time") from None
         except web.RequestPayloadError:
             raise AppError("BAD_REQUEST", "The body cannot be read") from None
+
+
+def is_guessable(route: Route) -> bool:
+    """Whether a route lets anybody try passwords, tokens or addresses: all that take no login below /auth."""
+    return route.auth == "none" and route.path.startswith("/auth/")
 
 
 def render(answer: object, status: int = 200) -> web.StreamResponse:

@@ -23,6 +23,7 @@ Times are RFC 3339 UTC with milliseconds, money is an integer `amount` in minor 
 Failures are `application/problem+json` with a stable `code`; `retryable` says whether the same request can succeed later.
 Mutations accept `Idempotency-Key`: the same key and request get the same answer (`Idempotency-Replayed: true`) for 24 hours,
 and another request with that key is refused with `IDEMPOTENCY_MISMATCH`.
+Who asks too often is answered 429 `RATE_LIMITED`, with `Retry-After` and `details.retry_after_ms`.
 The same streams are served over Socket.IO; see `/api/asyncapi.json`.
 """
 
@@ -64,7 +65,7 @@ def describe(routes: Iterable[Route], version: str, server_url: str = "/") -> di
 
 def problem_codes(route: Route) -> list[str]:
     """Every code that a route may answer: those it names and those that its shape implies."""
-    codes = {"INTERNAL", "UNAVAILABLE", "BAD_REQUEST", *route.errors}
+    codes = {"INTERNAL", "UNAVAILABLE", "BAD_REQUEST", "RATE_LIMITED", *route.errors}
     if route.auth != "none":
         codes.add("UNAUTHENTICATED")
     if route.admin:

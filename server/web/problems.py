@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -97,8 +96,7 @@ def problem_response(error: AppError, request_id: str) -> web.Response:
         content_type=CONTENT_TYPE,
     )
     if error.retryable:
-        wait_ms = (error.details or {}).get("retry_after_ms", 1000)
-        response.headers["Retry-After"] = str(max(1, math.ceil(wait_ms / 1000)))
+        response.headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="rialto"'
     return response

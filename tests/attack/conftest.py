@@ -31,6 +31,8 @@ async def town(mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPa
         "RIALTO_DATA_DIR": str(folder),
         "RIALTO_ARGON2_MEMORY_KIB": "64",
         "RIALTO_ARGON2_TIME": "1",
+        "RIALTO_WEBHOOK_PRIVATE_ADDRESSES": "true",  # so that none leads beyond this machine
+        "RIALTO_RATE_LIMITS": "false",
     }
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(AsyncMongoClient(mongodb_url))

@@ -32,8 +32,9 @@ _CHEAP: Final[Mapping[str, str]] = {
     "RIALTO_ARGON2_TIME": "1",
     "RIALTO_RATE_LIMITS": "false",
     "RIALTO_DRAIN_S": str(_DRAIN_S),
+    "RIALTO_RATE_LIMITS": "false",
 }
-"""Tests have no time for passwords that are hard to guess, nor for many who leave one by one."""
+"""Tests have no time for passwords that are hard to guess, nor for many who leave one by one, and are all at one address."""
 
 
 class Databases(Protocol):

@@ -134,6 +134,7 @@ class Cluster:
             "RIALTO_ACCESS_TOKEN_S": "86400",
             "RIALTO_ARGON2_MEMORY_KIB": "64",
             "RIALTO_ARGON2_TIME": "1",
+            "RIALTO_RATE_LIMITS": "false",
             "RIALTO_APPEND_TIMEOUT_MS": str(APPEND_TIMEOUT_MS),
         }
 

@@ -19,6 +19,7 @@ from server.auth.denylist import Denylist
 from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
 from server.clock import Clock
+from server.limits.limits import Limits
 from server.settings import Settings
 from server.streams.redis_link import RedisLink
 from server.web.app import build_web
@@ -70,6 +71,7 @@ async def start(settings: Settings) -> AsyncIterator[Start]:
             context = SimpleNamespace(
                 settings=settings,
                 instance="test",
+                limits=Limits(settings, redis),
                 clock=clock,
                 client=client,
                 db=db,

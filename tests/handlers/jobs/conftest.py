@@ -24,6 +24,7 @@ from server.auth.denylist import Denylist
 from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
 from server.clock import Clock, to_rfc3339
+from server.limits.limits import Limits
 from server.settings import Settings
 from server.streams.followers import Followers
 from server.streams.kinds import StreamKind
@@ -98,6 +99,7 @@ async def market(settings: Settings) -> AsyncIterator[Market]:
     context: Any = SimpleNamespace(
         settings=settings,
         instance="test",
+        limits=Limits(settings, redis),
         clock=clock,
         client=client,
         db=db,

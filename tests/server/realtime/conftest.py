@@ -17,6 +17,7 @@ from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.clock import Clock, new_id
 from server.errors import AppError
+from server.limits.limits import Limits
 from server.realtime import Connection, Namespace, Sockets
 from server.settings import Settings
 from server.streams.bus import MemoryBus
@@ -154,7 +155,7 @@ async def open_market() -> AsyncIterator[Open]:
         async def start(
             *, edge: dict[str, Any] | None = None, prepare: Callable[[Market], None] | None = None, **overrides: Any
         ) -> Market:
-            settings = Settings(**overrides)
+            settings = Settings(**{"rate_limits": False, **overrides})
             clock, revoked = Clock(), Revoked()
             streams = Streams(MemoryEventStore(), MemoryBus(MemoryBus.Exchange()), clock, settings, source=new_id())
             streams.register(StreamKind("tally", TallyRules(), authorise=_everyone, view=_view))
@@ -163,7 +164,7 @@ async def open_market() -> AsyncIterator[Open]:
             await streams.start()
             stack.push_async_callback(streams.stop)
             tokens = Tokens("x" * 32, clock, settings.access_token_s, revoked)
-            sockets = Sockets(settings, clock, streams, streams.hub, tokens, **(edge or {}))
+            sockets = Sockets(settings, clock, streams, streams.hub, tokens, Limits(settings, None), **(edge or {}))
             app = web.Application()
             market = Market("", app, streams, sockets, tokens, revoked, clock, settings)
             sockets.add(_namespace(market))

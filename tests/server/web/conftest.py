@@ -14,6 +14,7 @@ from pymongo import AsyncMongoClient
 from server.auth.denylist import Denylist
 from server.auth.tokens import Tokens
 from server.clock import Clock
+from server.limits.limits import Limits
 from server.settings import Settings
 from server.streams.redis_link import RedisLink
 from server.web.app import build_web
@@ -34,6 +35,7 @@ async def parts(settings: Settings) -> AsyncIterator[Any]:
     yield SimpleNamespace(
         settings=settings,
         instance="test",
+        limits=Limits(settings, redis),
         clock=clock,
         client=client,
         db=client[settings.mongodb_database],

@@ -55,7 +55,7 @@ def test_the_document_is_valid_and_complete() -> None:
     OpenAPIV31SpecValidator(document).validate()
     grant = document["paths"]["/api/v1/wishes/{id}/grant"]["post"]
     assert grant["security"] == [{"bearer": []}]
-    assert {"201", "400", "401", "404", "409", "413", "415", "422", "500", "503"} == set(grant["responses"])
+    assert {"201", "400", "401", "404", "409", "413", "415", "422", "429", "500", "503"} == set(grant["responses"])
     assert "BID_TOO_WEAK" in grant["responses"]["409"]["description"]
     named = {(one["name"], one["in"], one["required"]) for one in grant["parameters"]}
     assert named == {("id", "path", True), ("Idempotency-Key", "header", True)}
