@@ -30,7 +30,6 @@ _DRAIN_S: Final = 5
 _CHEAP: Final[Mapping[str, str]] = {
     "RIALTO_ARGON2_MEMORY_KIB": "64",
     "RIALTO_ARGON2_TIME": "1",
-    "RIALTO_RATE_LIMITS": "false",
     "RIALTO_DRAIN_S": str(_DRAIN_S),
     "RIALTO_RATE_LIMITS": "false",
 }
