@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,7 +16,9 @@ from pymongo import AsyncMongoClient
 
 from server.dev.child import Child
 from tests.attack.town import Person, Town
-from tests.contract.conftest import _ready
+from tests.waiting import until
+
+_URL = re.compile(r"^(http://127\.0\.0\.1:\d+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="package")
@@ -54,6 +58,29 @@ async def town(mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPa
             children[name] = child
         urls = [await _ready(children[name]) for name in ("a", "b")]
         yield Town(urls, children, http, client[database], secret)
+
+
+async def _ready(child: Child) -> str:
+    """The URL of a web instance, once it serves."""
+
+    def printed() -> str | None:
+        assert child.running, child.last_lines(30)
+        found = _URL.search(Path(child.log).read_text())
+        return found[1] if found else None
+
+    url = await until(printed)
+    assert url is not None
+    async with aiohttp.ClientSession() as http:
+
+        async def ready() -> bool:
+            try:
+                async with http.get(f"{url}/health/ready") as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        await until(ready)
+    return url
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,8 @@ CHECKS: Final = [
     response_headers_conformance,
 ]
 MODES: Final = tuple(schemathesis.GenerationMode)
+DEAF: Final = "http://127.0.0.1:65535/"
+"""Where nobody listens to webhooks."""
 
 Known = Mapping[str, Sequence[str]]
 """By the beginning of a path: what stands for its first parameter."""
@@ -57,6 +59,8 @@ async def known(town: Town, client: Person, ann: Person, bob: Person, admin: Per
     for place in (0, 2, 3):
         for bidder, amount in ((ann, 95_000), (bob, 90_000)):
             await town.bid(bidder, auctions[place], amount)
+    hook = {"url": DEAF, "events": ["job.created", "bid.submitted"]}
+    hooks = [(await town.call("POST", "/webhooks", person, json=hook)).json["id"] for person in (client, ann)]
     spare = [await town.login(person.email) for person in (client, ann, admin)]
     sessions = [(await town.call("GET", "/auth/sessions", person)).json["items"] for person in spare]
     return {
@@ -64,6 +68,7 @@ async def known(town: Town, client: Person, ann: Person, bob: Person, admin: Per
         "/api/v1/auctions/": auctions,
         "/api/v1/users/": [client.id, ann.id, admin.id],
         "/api/v1/streams/": [f"{kind}:{auction}" for kind in ("auction", "sealed") for auction in auctions],
+        "/api/v1/webhooks/": hooks,
         "/api/v1/auth/sessions/": [session["id"] for items in sessions for session in items if session["current"]],
     }
 
@@ -102,6 +107,7 @@ def sensible(town: Town, ann: Person) -> st.SearchStrategy[dict[str, Any]]:
             "page": st.none(),
             "near": st.just("45.44,12.33"),
             "sort": st.sampled_from(["newest", "budget", "ending", "popular"]),
+            "url": st.just(DEAF),
             "after": st.integers(0, 2),
         }
     )
@@ -272,6 +278,7 @@ def test_a_whole_market_day_is_as_described(
     ask = visit.ask
     _open_formats(town, visit, client, ann, bob, admin)
     _proposals(town, visit, client, ann)
+    _webhooks(visit, client)
     ask("GET /jobs", query="?page=1&q=gondola&limit=2")
     ask("GET /jobs", ann, query="?near=45.4,12.3&limit=2")
     me = _accounts(town, visit)
@@ -322,6 +329,22 @@ def _proposals(town: Town, visit: Visitor, client: Person, ann: Person) -> None:
     ask("POST /auctions/{id}/award", client, auction, body={"bidder": "Bidder 1"})
     idle = ask("POST /jobs", client, body=town.job())
     ask("POST /jobs/{id}/cancel", client, idle["id"])
+
+
+def _webhooks(visit: Visitor, client: Person) -> None:
+    ask = visit.ask
+    hook = ask("POST /webhooks", client, body={"url": DEAF, "events": ["job.created"], "description": "books"})["id"]
+    ask("PATCH /webhooks/{id}", client, hook, body={"events": ["job.created", "award.accepted"]})
+    ask("POST /webhooks/{id}/rotate", client, hook)
+    ask("GET /webhooks/{id}", client, hook)
+    ask("GET /webhooks", client)
+    delivery = ask("POST /webhooks/{id}/ping", client, hook)["id"]
+    while not ask("GET /webhooks/{id}/deliveries/{delivery}", client, hook, delivery)["tries"]:
+        time.sleep(0.1)
+    ask("GET /webhooks/{id}/deliveries", client, hook)
+    ask("POST /webhooks/{id}/deliveries/{delivery}/replay", client, hook, delivery)
+    ask("POST /webhooks/{id}/replay", client, hook, body={"since": "2020-01-01T00:00:00.000Z"})
+    ask("DELETE /webhooks/{id}", client, hook)
 
 
 def _accounts(town: Town, visit: Visitor) -> str:
