@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from server.forms import NetworkText, OriginText
 from server.limits.rate import RateText
 
 INSTANCE_NAME: Final = "[a-z0-9][a-z0-9-]{0,30}"
@@ -33,13 +33,6 @@ _COMMAND_RATES: Final = {
 }
 """A socket that comes back subscribes to all its streams at once, and a bidder's machine may be quick; people are slower."""
 
-
-def _network(text: str) -> str:
-    return str(ip_network(text, strict=False))
-
-
-NetworkText = Annotated[str, AfterValidator(_network)]
-"""A network, such as `10.0.0.0/8`; an address is a network of one."""
 
 _CommandName = Annotated[str, Field(pattern=r"^(\*|(/[a-z][a-z0-9_-]* )?[a-z][a-z0-9_]*)$")]
 
@@ -98,6 +91,14 @@ class Settings(BaseSettings):
     smtp_url: str = Field("", description="smtp[s]://user:password@host:port; empty spools mail under DATA_DIR/mail")
     mail_from: str = Field("Rialto <no-reply@localhost>", description="From of outgoing mail")
 
+    # people in rooms
+    chat_contact_filter: bool = Field(
+        True, description="refuse addresses, links, numbers and messengers' names in rooms of people without a contract"
+    )
+    presence_expiry_s: float = Field(30.0, gt=0, le=600, description="how long the last sign of a dead instance holds")
+    presence_grace_s: float = Field(2.0, ge=0, le=60, description="how long one stays online after one's last socket")
+    presence_poll_s: float = Field(3.0, gt=0, le=60, description="pause between two looks at who is online")
+
     # notifications
     notify_at_once: int = Field(16, ge=1, le=1_000, description="inboxes that one worker writes to at a time")
     notify_closing_s: int = Field(300, ge=1, description="how long before an auction's end its bidders are told of it")
@@ -127,7 +128,7 @@ class Settings(BaseSettings):
         1_000_000, description="largest request body or socket frame, bytes"
     )
     max_subscriptions: int = Field(1_000, ge=1, description="streams one socket may watch")
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: tuple[OriginText, ...] = Field(
         (), description="origins allowed to call from browsers; JSON list; '*' for any"
     )
     ping_interval_s: float = Field(25.0, gt=0, description="Engine.IO ping interval")

@@ -25,6 +25,7 @@ from server.limits.limits import Limits
 from server.realtime import codec
 from server.realtime.frames import Frame
 from server.realtime.session import SERVER_DISCONNECT, TRANSPORT_CLOSE, Refused, Session
+from server.web.origins import Origins
 
 OUTBOUND_LIMIT: Final = 1 << 20
 """Bytes waiting for a client at most; what is written when the limit is passed already ends the connection."""
@@ -54,7 +55,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
     Attributes:
         instance: what every session id begins with, so that a proxy can route a client's requests to where its session lives.
         admitting: whether new sessions may begin.
-        origins: those allowed besides the server's own; `*` allows any.
+        origins: the pages that may call.
         limits, addresses: how often sockets may be opened, and from where they are.
         outbound_limit: bytes waiting for a client beyond which it is cut off.
     """
@@ -67,7 +68,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
 
     instance: str = "local"
     admitting: bool = True
-    origins: frozenset[str] = frozenset()
+    origins: Origins
     limits: Limits
     addresses: ClientAddresses
     outbound_limit: int = OUTBOUND_LIMIT
@@ -109,7 +110,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")
-        if origin is not None and not self._allows(origin, request):
+        if origin is not None and not self.origins.admits(origin, request):
             return self._refusal(Refused(4, status=403))
         if request.method == "OPTIONS":
             return self._with_origin(web.Response(status=204), origin, preflight=True)
@@ -188,13 +189,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
             return await session.serve_websocket(request)
         finally:
             session.end(TRANSPORT_CLOSE)  # whatever went wrong, nothing is left behind
-
-    def _allows(self, origin: str, request: web.Request) -> bool:
-        """Same origin, or one of the settings. The scheme is not compared: TLS may end at a proxy before us."""
-        if "*" in self.origins or origin in self.origins:
-            return True
-        hosts = {request.host, request.headers.get("X-Forwarded-Host", request.host)}
-        return origin.partition("://")[2] in hosts
 
     def _with_origin(
         self, answer: web.StreamResponse, origin: str | None, *, preflight: bool = False

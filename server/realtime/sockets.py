@@ -23,6 +23,7 @@ from server.realtime.watchers import INTERVAL_S, RedisSource, Watchers
 from server.settings import Settings
 from server.streams.hub import Hub
 from server.streams.streams import Streams
+from server.web.origins import Origins
 
 PATH: Final = "/socket.io/"
 
@@ -83,9 +84,9 @@ class Sockets:
             max_http_buffer_size=settings.max_body,
         )
         self._server.eio.instance = instance
-        self._server.eio.origins = frozenset(settings.cors_origins)
         self._server.eio.limits = limits
-        self._server.eio.addresses = ClientAddresses(settings.trusted_proxies)
+        addresses = self._server.eio.addresses = ClientAddresses(settings.trusted_proxies)
+        self._server.eio.origins = Origins(settings.cors_origins, addresses)
         self._server.eio.outbound_limit = outbound_limit
 
     def __iter__(self) -> Iterator[Namespace]:

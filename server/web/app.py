@@ -16,6 +16,7 @@ from server.web.endpoint import Endpoint
 from server.web.headers import ResponseHeaders
 from server.web.health import Health, standard_checks
 from server.web.idempotency import StoredAnswers
+from server.web.origins import Origins
 from server.web.router import API_PREFIX
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ def build_web(context: Context) -> web.Application:
     `app[HEALTH]` takes more checks until the application starts, and stops being ready when it shuts down.
     """
     settings = context.settings
+    addresses = ClientAddresses(settings.trusted_proxies)
     headers = ResponseHeaders(
-        settings.cors_origins, secure=settings.public_url.startswith("https://"), instance=context.instance
+        Origins(settings.cors_origins, addresses),
+        secure=settings.public_url.startswith("https://"),
+        instance=context.instance,
     )
     health = Health(context.clock, context.instance)
     app = web.Application(
-        middlewares=[edge(headers, health, ClientAddresses(settings.trusted_proxies))],
+        middlewares=[edge(headers, health, addresses)],
         client_max_size=settings.max_body,
         handler_args={"auto_decompress": False},  # see server.web.compression
     )

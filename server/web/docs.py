@@ -9,11 +9,12 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from server.web.headers import STRICT_POLICY
 from server.web.openapi import describe
 from server.web.router import Route
 
 _PAGES: Final = Path(__file__).parent / "pages"
-_POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'"
+_POLICY: Final = STRICT_POLICY + "; script-src 'self'; style-src 'self'; connect-src 'self'"
 
 
 def docs_routes(routes: Iterable[Route], version: str) -> list[web.RouteDef]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 
 from server.clock import new_id
+from server.web.origins import ANY, Origins
+
+STRICT_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""The content policy of all that is no page: should a browser show it after all, it loads and runs nothing.
+
+What follows `default-src` does not fall back to it.
+"""
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
@@ -32,13 +38,13 @@ class ResponseHeaders:
     """Adds the common headers just before a response is sent, streams and socket handshakes included.
 
     Args:
-        cors_origins: origins that browsers may call from; `*` for any.
+        origins: that browsers may call from.
         secure: whether the public address is https.
         instance: name of this process, for `X-Rialto-Instance`: no secret, session ids begin with it too.
     """
 
-    def __init__(self, cors_origins: Sequence[str], *, secure: bool, instance: str) -> None:
-        self._origins = frozenset(origin.rstrip("/") for origin in cors_origins)
+    def __init__(self, origins: Origins, *, secure: bool, instance: str) -> None:
+        self._origins = origins
         self._secure = secure
         self._instance = instance
 
@@ -50,7 +56,8 @@ class ResponseHeaders:
         headers["X-Content-Type-Options"] = "nosniff"
         headers.setdefault("X-Frame-Options", "DENY")
         headers.setdefault("Referrer-Policy", "no-referrer")
-        headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        headers.setdefault("Content-Security-Policy", STRICT_POLICY)
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         headers.setdefault("Cache-Control", "no-store")
         headers["Server"] = "rialto"
         if self._secure:
@@ -64,9 +71,9 @@ class ResponseHeaders:
         origin = request.headers.get("Origin")
         if origin is None:
             return None
-        if "*" in self._origins:
-            return "*"
-        return origin if origin in self._origins else None
+        if self._origins.any:
+            return ANY
+        return origin if self._origins.lists(origin) else None
 
     def preflight(self, request: web.Request) -> web.Response | None:
         """The answer to a browser's question whether it may call; None if this is no such question."""
@@ -86,5 +93,5 @@ class ResponseHeaders:
         if allowed:
             response.headers["Access-Control-Allow-Origin"] = allowed
             response.headers["Access-Control-Expose-Headers"] = _RESPONSE_HEADERS
-        if allowed != "*":
+        if allowed != ANY:
             response.headers.add("Vary", "Origin")

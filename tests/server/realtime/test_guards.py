@@ -344,6 +344,40 @@ async def test_origins(
         assert market.sockets.open_transports == 0
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "forwarded", "trusted", "allowed"),
+    [
+        ("https://market.example", "market.example", None, True, True),
+        ("https://market.example", "MARKET.example:443", None, True, True),
+        ("http://market.example:80", "market.example", None, True, True),
+        ("https://market.example:8443", "market.example:8443", None, True, True),
+        ("https://market.example:8443", "market.example", None, True, False),
+        ("https://market.example", "market.example:80", None, True, False),
+        ("https://evil.example", "market.example", None, True, False),
+        ("https://market.example", "web-1:8080", "market.example", True, True),
+        ("https://market.example", "web-1:8080", "market.example", False, False),  # anybody may write that header
+        ("https://evil.example", "market.example", "evil.example", False, False),
+        ("https://evil.example", "web-1:8080", "evil.example, market.example", True, False),
+        ("https://market.example", "web-1:8080", "evil.example, market.example", True, True),
+        ("null", "", None, True, False),
+        ("https://", "", None, True, False),
+        ("", "", None, True, False),
+        ("file://", "market.example", None, True, False),
+        ("https://market.example/path", "market.example/path", None, True, False),
+        ("https://market.example@evil.example", "market.example", None, True, False),
+        ("ftp://market.example", "market.example", None, True, False),
+    ],
+)
+async def test_the_origin_is_compared_with_where_the_request_was_sent(
+    open_market: Open, origin: str, host: str, forwarded: str | None, trusted: bool, allowed: bool
+) -> None:
+    market = await open_market(trusted_proxies=("127.0.0.1/32",) if trusted else ())
+    headers = {"Origin": origin, "Host": host} | ({"X-Forwarded-Host": forwarded} if forwarded else {})
+    url = f"{market.url}/socket.io/?EIO=4&transport=polling"
+    async with ClientSession(headers=headers) as http, http.get(url) as response:
+        assert response.status == (200 if allowed else 403)
+
+
 async def test_preflight(open_market: Open) -> None:
     market = await open_market(cors_origins=("https://app.example",))
     url = f"{market.url}/socket.io/?EIO=4&transport=polling"

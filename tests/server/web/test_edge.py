@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient
 from prometheus_client import REGISTRY
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pymongo.errors import AutoReconnect
 from redis.exceptions import ConnectionError as RedisConnectionError
 from yarl import URL
@@ -95,6 +95,11 @@ async def test_answers_carry_a_request_id_and_security_headers(client: Client) -
     first = await client.get("/api/v1/things/a", headers={"X-Request-Id": "req-12345678"})
     assert first.headers["X-Request-Id"] == "req-12345678"
     assert first.headers["X-Content-Type-Options"] == "nosniff"
+    policy = first.headers["Content-Security-Policy"].split("; ")
+    assert policy == ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
+    assert first.headers["X-Frame-Options"] == "DENY"
+    assert first.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Strict-Transport-Security" not in first.headers
     second = await client.get("/api/v1/things/a", headers={"X-Request-Id": "bad id <script>"})
     third = await client.get("/api/v1/things/a")
     assert len({second.headers["X-Request-Id"], third.headers["X-Request-Id"], "bad id <script>"}) == 3
@@ -281,6 +286,37 @@ async def test_metrics_count_requests_by_route(client: Client) -> None:
     text = await (await client.get("/metrics")).text()
     assert 'route="/api/v1/things/{name}"' in text
     assert "/things/a" not in text
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/health/live", "/metrics", "/api/openapi.json", "/api/v1/secret"])
+async def test_whatever_is_answered_has_a_strict_policy(client: Client, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; base-uri 'none'")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_over_https_browsers_are_told_to_stay_there(serve: Serve, parts: Any) -> None:
+    parts.settings = parts.settings.model_copy(update={"public_url": "https://market.example"})
+    answer = await (await serve(routes())).get("/health/live")
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize(
+    "origin", ["market.example", "https://", "https://a.example/path", "null", "ftp://a.example", ""]
+)
+def test_origins_in_settings_that_could_never_match_are_refused(origin: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(cors_origins=(origin,))
+
+
+def test_origins_in_settings_are_taken_as_browsers_send_them() -> None:
+    given = ("https://Market.example/", "http://a.example:80", "https://[::1]:8443", "*")
+    assert Settings(cors_origins=given).cors_origins == (
+        "https://market.example",
+        "http://a.example",
+        "https://[::1]:8443",
+        "*",
+    )
 
 
 async def test_browsers_of_allowed_origins_may_call(serve: Serve, parts: Any) -> None:
