@@ -1,6 +1,15 @@
 // The official client with the few verbs that the test programs share.
 
+import { after } from "node:test";
+
 import { io } from "socket.io-client";
+
+const opened = new Set();
+
+// What a failed test leaves open would keep the program, and whoever waits for it, from ending.
+after(() => {
+  for (const socket of opened) socket.close();
+});
 
 /** How a stock client can be told to connect. `default` starts with polling and upgrades. */
 export const TRANSPORTS = {
@@ -20,6 +29,7 @@ export function open(url, namespace, { transport = "websocket", token, ...option
     reconnection: false,
     ...options,
   });
+  opened.add(socket);
   socket.batches = [];
   socket.waiting = new Set();
   socket.on("events", (batch) => {

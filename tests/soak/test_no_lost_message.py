@@ -1,0 +1,54 @@
+"""No message is lost, none is doubled, all hear the same in the same order, and unread counts are right, whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from dataclasses import dataclass
+
+import pytest
+
+from tests.soak.cluster import INSTANCES, Cluster
+from tests.soak.talk import Company, talk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: `kills` of instances and of Valkey, in turn; `pause_s` between two."""
+
+    company: Company
+    kills: int
+    pause_s: float
+
+
+SMALL = Size(Company(messages=300, talkers=8, receivers=10, think_s=0.08), kills=4, pause_s=0.7)
+FULL = Size(Company(messages=5_000, talkers=20, receivers=30, think_s=0.1), kills=16, pause_s=2.0)
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(SMALL, id="small"), pytest.param(FULL, id="full", marks=pytest.mark.soak)]
+)
+async def test_instances_and_valkey_killed(cluster: Cluster, size: Size) -> None:
+    async with talk(cluster, size.company) as room:
+        async with room.going_on():
+            for kill in itertools.count():
+                if kill >= size.kills and len(room.room.said) >= size.company.messages:
+                    break
+                await asyncio.sleep(size.pause_s)
+                if kill % 4 == 3:
+                    await cluster.kill_valkey()
+                    room.room.tally["Valkeys killed"] += 1
+                    await room.more_messages(5)
+                    await cluster.start_valkey()
+                else:
+                    victim = kill % INSTANCES
+                    await cluster.ready(victim)
+                    await cluster.kill_instance(victim)
+                    room.room.tally["instances killed"] += 1
+                    await room.more_messages(1)
+                    await cluster.start_instance(victim)
+        await room.prove()
+    log.info("%d messages; %s", len(room.room.said), dict(sorted(room.room.tally.items())))
