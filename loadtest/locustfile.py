@@ -5,6 +5,7 @@ locust -f loadtest/locustfile.py --town FILE [--headless --shape ramp --users 10
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -38,7 +39,14 @@ _SPAWN_RATE: Final = 100.0
 """Users a second at most; the shape's curve is slower."""
 
 
-class _MarketShape(LoadTestShape):  # type: ignore[misc]  # Locust's metaclass is untyped
+def _options_of(environment: Environment) -> argparse.Namespace:
+    """Those of the command line, or of the page."""
+    options: argparse.Namespace | None = environment.parsed_options
+    assert options is not None
+    return options
+
+
+class _MarketShape(LoadTestShape):
     abstract = True
     use_common_options = True
     shape: Shape
@@ -46,17 +54,18 @@ class _MarketShape(LoadTestShape):  # type: ignore[misc]  # Locust's metaclass i
     @property
     def seconds(self) -> float:
         """How long the run takes."""
-        assert self.runner is not None
-        options = self.runner.environment.parsed_options
-        return float(getattr(options, "run_time", None) or _RUN_S)
+        return float(self._options().run_time or _RUN_S)
 
     def tick(self) -> tuple[int, float] | None:
         """See Locust's base class."""
-        assert self.runner is not None
         done = self.get_run_time() / self.seconds
         if done >= 1:
             return None
-        return self.shape.users(done, self.runner.environment.parsed_options.num_users or 1), _SPAWN_RATE
+        return self.shape.users(done, self._options().num_users or 1), _SPAWN_RATE
+
+    def _options(self) -> argparse.Namespace:
+        assert self.runner is not None
+        return _options_of(self.runner.environment)
 
 
 class Ramp(_MarketShape):
@@ -84,7 +93,7 @@ class _Run:
     """What goes on beside the users, from the start of a test to its stop."""
 
     def __init__(self, environment: Environment) -> None:
-        options = environment.parsed_options
+        options = _options_of(environment)
         self.world = World(environment, Town.load(Path(options.town)), pace=options.pace, polling=options.polling)
         begin(environment, self.world)
         auctioneer = Auctioneer(self.world)
@@ -132,7 +141,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
     """Choose the shape; watch over who started this."""
-    options = environment.parsed_options
+    options = _options_of(environment)
     if options.lifeline >= 0:
         gevent.spawn(_end_with, options.lifeline)
     if options.headless:
@@ -162,7 +171,7 @@ def stop(environment: Environment, **_: Any) -> None:
 def tell(environment: Environment, **_: Any) -> None:
     """Print the report, and let it decide the exit code of a headless run."""
     run = _runs.get(id(environment))
-    if run is None or not environment.parsed_options.headless:
+    if run is None or not _options_of(environment).headless:
         return
     assert environment.runner is not None
     record = world_of(environment).record
@@ -176,6 +185,6 @@ def tell(environment: Environment, **_: Any) -> None:
         load_cpu=run.cpu,
     )
     print(report.text(), flush=True)
-    if environment.parsed_options.report:
-        Path(environment.parsed_options.report).write_bytes(orjson.dumps(report.to_json()))
+    if _options_of(environment).report:
+        Path(_options_of(environment).report).write_bytes(orjson.dumps(report.to_json()))
     environment.process_exit_code = 1 if report.complaints() else 0

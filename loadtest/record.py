@@ -17,8 +17,8 @@ from typing import Any, Final
 from locust.env import Environment
 
 from loadtest.wire.clock import MarketClock
-from loadtest.wire.connection import Ack
 from loadtest.wire.follow import Fault
+from loadtest.wire.listener import Ack
 from loadtest.wire.rest import Answer
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Record:
     # -- commands -----------------------------------------------------------------------------------------------------
 
     def answered(self, name: str, ack: Ack) -> None:
-        """See `loadtest.wire.connection.Listener`."""
+        """See `loadtest.wire.listener.Listener`."""
         self._enter(SOCKET, name, ack.ms, ack.size, ack.code)
 
     def called(self, method: str, name: str, answer: Answer) -> None:
@@ -110,6 +110,13 @@ class Record:
         """See `Listener`."""
         self._fire(SOCKET, what, ms, 0, reason)
 
+    def turned_away(self, ms: float, reason: str) -> None:
+        """See `Listener`. Tokens of the own market outlive every run; those of another one may end meanwhile."""
+        if self._always:
+            self._fire(REFUSED, f"connect: {reason}", ms, 0)
+        else:
+            self._fire(SOCKET, "connect", ms, 0, reason)
+
     # -- streams ------------------------------------------------------------------------------------------------------
 
     def delivered(self, namespace: str, events: list[dict[str, Any]], size: int) -> None:
@@ -121,7 +128,7 @@ class Record:
         for event in events:
             lag_ms = now - datetime.fromisoformat(event["t"]).timestamp() * 1000
             name = "close lag" if event["type"] in _STAMPED_EARLIER else "events lag"
-            entries[f"{namespace} {name}", EVENTS].log(max(0.0, lag_ms), size // len(events))
+            entries[f"{namespace} {name}", EVENTS].log(max(0, round(lag_ms)), size // len(events))
 
     def fault(self, namespace: str, fault: Fault) -> None:
         """See `Listener`. Always a failure."""

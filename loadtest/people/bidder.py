@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import gevent
 
@@ -11,13 +11,13 @@ from loadtest.people.views import View
 from loadtest.people.watcher import Onlooker
 from loadtest.town import START_AMOUNT, STEP
 
-_HESITATES_S = 1.5
-_REPEATS = 0.05
+_HESITATES_S: Final = 1.5
+_REPEATS: Final = 0.05
 """Of the accepted bids that are sent a second time, as after an ack that got lost on the way."""
 
-_HURRY = 0.3
-_AUTOMATIC = 0.15
-_INSISTS = 0.6
+_HURRY: Final = 0.3
+_AUTOMATIC: Final = 0.15
+_INSISTS: Final = 0.6
 """Of those who bid again when another one was quicker."""
 
 
@@ -27,7 +27,7 @@ class Bidder(Onlooker):
     weight = 22
     think_s = 8.0
     stay_s = 240.0
-    namespaces = ("/bidding", "/notifications")
+    namespaces: ClassVar[tuple[str, ...]] = ("/bidding", "/notifications")
 
     def account(self) -> str:
         """See `Person`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import gevent
 from locust.env import Environment
@@ -18,56 +18,15 @@ _REPEATS: Final = 0.05
 _ANSWERS: Final = 0.2
 _PAGE: Final = 50
 
-_WORDS: Final = [
-    "the",
-    "brush",
-    "is",
-    "dry",
-    "and",
-    "the",
-    "ladder",
-    "stands",
-    "ready",
-    "when",
-    "could",
-    "you",
-    "begin",
-    "with",
-    "the",
-    "north",
-    "side",
-    "I",
-    "think",
-    "we",
-    "should",
-    "wait",
-    "for",
-    "a",
-    "week",
-    "without",
-    "rain",
-    "how",
-    "many",
-    "layers",
-    "does",
-    "the",
-    "old",
-    "wood",
-    "need",
-    "the",
-    "colour",
-    "looks",
-    "darker",
-    "than",
-    "on",
-    "the",
-    "photo",
-    "that",
-    "is",
-    "fine",
-    "with",
-    "me",
-]
+_SAYINGS: Final = (
+    "the brush is dry",
+    "the ladder stands ready",
+    "when could you begin with the north side?",
+    "I think we should wait for a week without rain",
+    "how many layers does the old wood need?",
+    "the colour looks darker than on the photo",
+    "that is fine with me",
+)
 _EMOJI: Final = ("👍", "🎉", "❤️", "😀", "👀")
 
 
@@ -97,7 +56,7 @@ class Chatter(Person):
     weight = 15
     think_s = 10.0
     stay_s = 240.0
-    namespaces = ("/chat", "/notifications")
+    namespaces: ClassVar[tuple[str, ...]] = ("/chat", "/notifications")
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -159,8 +118,7 @@ class Chatter(Person):
                 self.world.record.wrong("/chat send", "a message sent twice was not answered as the first time")
 
     def _sentence(self) -> str:
-        start = self.dice.randrange(len(_WORDS))
-        return " ".join((_WORDS * 2)[start : start + self.dice.randint(3, 25)])
+        return ", ".join(self.dice.choices(_SAYINGS, k=self.dice.randint(1, 4)))
 
     @habit(6)
     def read(self) -> None:

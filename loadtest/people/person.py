@@ -14,8 +14,9 @@ from locust.env import Environment
 
 from loadtest.people.world import World, world_of
 from loadtest.record import milliseconds
-from loadtest.wire.connection import Ack, Connection, NoAnswer
+from loadtest.wire.connection import Connection
 from loadtest.wire.follow import Fault
+from loadtest.wire.listener import Ack, NoAnswer
 from loadtest.wire.rest import Answer
 from loadtest.wire.transport import Lost, Transport
 
@@ -59,7 +60,7 @@ def new_key() -> str:
     return secrets.token_hex(12)
 
 
-class Person(User):  # type: ignore[misc]  # Locust's metaclass is untyped
+class Person(User):
     """Somebody at the market, perhaps with a socket.
 
     Attributes:
@@ -127,6 +128,8 @@ class Person(User):  # type: ignore[misc]  # Locust's metaclass is untyped
             gevent.sleep(self.dice.expovariate(1 / self.away_s) * self.world.pace)
             self._arrive()
         elif self.connection is not None and not self.connection.wait(_BACK_S * (not self.connection.refused)):
+            if not self.connection.refused:
+                self.world.record.broken("reconnect", _BACK_S * 1000, "not back in time")
             self.connection.close()
             self._there_until, self.token = 0.0, ""
             self._arrive()

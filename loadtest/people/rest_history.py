@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from locust.env import Environment
 
 from loadtest.people.person import Person, habit
 from loadtest.wire.follow import Follow
 
-_PAGE = 50
-_PAGES = 3
-_WAITS_S = 5
+_PAGE: Final = 50
+_PAGES: Final = 3
+_WAITS_S: Final = 5
 
 
 class RestHistory(Person):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from locust.env import Environment
 
@@ -10,7 +10,7 @@ from loadtest.people.person import Person, habit
 from loadtest.people.views import View
 from loadtest.town import Lot
 
-_STRANGERS = 0.6
+_STRANGERS: Final = 0.6
 """Of those who only watch: they have no account, or do not bother to log in."""
 
 
@@ -23,7 +23,7 @@ class Onlooker(Person):
     """
 
     abstract = True
-    namespaces = ("/bidding",)
+    namespaces: ClassVar[tuple[str, ...]] = ("/bidding",)
     most = 3
 
     def __init__(self, environment: Environment) -> None:

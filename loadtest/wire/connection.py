@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import gevent
 import orjson
@@ -18,60 +18,13 @@ from gevent.timeout import Timeout
 
 from loadtest.wire import packets
 from loadtest.wire.follow import Fault, Follow
+from loadtest.wire.listener import ANSWER_S, Ack, Listener, NoAnswer
 from loadtest.wire.packets import Packet
 from loadtest.wire.transport import Lost, Transport
-
-ANSWER_S: Final = 15.0
-"""An ack that takes longer is given up."""
 
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 5.0
 _SLACK_S: Final = 5.0
-
-
-class NoAnswer(Exception):
-    """An ack did not come in time."""
-
-
-class Ack(NamedTuple):
-    """The answer to a command: its body, after how many ms it came, its size in bytes."""
-
-    body: dict[str, Any]
-    ms: float
-    size: int
-
-    @property
-    def code(self) -> str:
-        """The error's code; empty if there is none."""
-        return "" if self.body.get("ok") else str(self.body.get("error", {}).get("code", "no code"))
-
-
-class Listener(Protocol):
-    """Who is told what happens to a connection. Called from the greenlet that reads: nothing of it may wait."""
-
-    def opened(self, ms: float, again: bool) -> None:
-        """All namespaces are entered and all streams are followed (again) since so many ms."""
-        ...
-
-    def closed(self) -> None:
-        """An open connection is no more, for whatever reason."""
-        ...
-
-    def broken(self, what: str, ms: float, reason: str) -> None:
-        """Something went wrong that nobody here wanted: what was tried, for how long, and why it failed."""
-        ...
-
-    def answered(self, name: str, ack: Ack) -> None:
-        """A command was answered, well or not; `name` is such as `/bidding bid`."""
-        ...
-
-    def delivered(self, namespace: str, events: list[dict[str, Any]], size: int) -> None:
-        """Live events came."""
-        ...
-
-    def fault(self, namespace: str, fault: Fault) -> None:
-        """A stream did not keep its promise."""
-        ...
 
 
 class _Pending(NamedTuple):
@@ -138,6 +91,8 @@ class Connection:
         self._keeper = gevent.spawn(self._keep)
         if not self.wait(patience_s):
             self.close()
+            if not self.refused:
+                self._listener.broken("connect", patience_s * 1000, "not open in time")
             raise Lost(self.refused or "not open in time")
 
     def wait(self, patience_s: float) -> bool:
@@ -270,6 +225,7 @@ class Connection:
         if message == "UNAUTHENTICATED":  # coming again is of no use: the owner must log in
             self.refused = message
             self._wanted, self._expected = False, True
+            self._listener.turned_away((time.perf_counter() - self._began) * 1000, message)
         raise Lost(f"{packet.namespace}: {message}")
 
     def _leave_soon(self, delay_s: float) -> None:

@@ -48,11 +48,15 @@ class Polling:
         self._reader: Any = None
         self._ended = False
         self._path = _PATH
-        self._packets = self._poll()
         try:
+            self._packets = self._poll()
             self._path += f"&sid={orjson.loads(self._packets[0][1:])['sid']}"
-        except (ValueError, KeyError, IndexError):
+        except (ValueError, KeyError):
+            self.abort()
             raise Lost("no session") from None
+        except BaseException:
+            self.abort()
+            raise
 
     def patience(self, seconds: float) -> None:
         """Nothing to do: every poll has a limit of its own."""

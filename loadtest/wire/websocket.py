@@ -43,7 +43,7 @@ class WebSocket:
         except OSError as error:
             self.abort()
             raise Lost(f"no connection: {error}") from None
-        except Lost:
+        except BaseException:
             self.abort()
             raise
         self._packets = self._cut(early)
