@@ -11,7 +11,7 @@ from handlers.bidding.service import Auctions
 from handlers.bidding.tasks import Listings, Retractions, keep_time
 from models.auction import Auction
 from models.block import CHANGES as BLOCKS_CHANGED
-from models.block import Block, blocked_by
+from models.block import blocked_by
 from models.retraction import Retraction
 from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND
 from models.rules.auction.rules import AUCTION_RULES
@@ -32,7 +32,7 @@ def setup(context: Context) -> None:
         StreamKind(PUBLIC_KIND, AUCTION_RULES, authorise=auctions.authorise, view=auctions.stream_view)
     )
     context.streams.register(StreamKind(SEALED_KIND, AUCTION_RULES, on_commit=projection.react))
-    context.documents.extend([Auction, Block, Retraction])
+    context.documents.extend([Auction, Retraction])
     add_routes(context.router, auctions)
     context.sockets.add(bidding_namespace(auctions))
     listings = Listings(context.streams, projection)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from handlers.chat.history import History
+from handlers.chat.moderation import add_moderation
 from handlers.chat.namespace import chat_namespace
+from handlers.chat.presence import add_presence
 from handlers.chat.receipts import Receipts
 from handlers.chat.rest import add_routes
 from handlers.chat.service import Rooms
@@ -40,7 +42,8 @@ def setup(context: Context) -> None:
     )
     context.documents.extend([Room, Membership, Message])
     add_routes(context.router, rooms, views, History(rooms), receipts)
-    context.sockets.add(chat_namespace(rooms, receipts))
+    namespace = context.sockets.add(chat_namespace(rooms, receipts))
+    add_presence(context, namespace, rooms, add_moderation(context, rooms))
     context.followers.add(Follower("chat.rooms", (ROOM_KIND,), Listings(rooms).handle))
     context.followers.add(
         Follower("chat.unveiling", (ROOM_KIND, SEALED_KIND), Unveiling(rooms, context.streams).handle)

@@ -17,19 +17,23 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from models.audit import AuditEntry
+from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND
 from models.rules.room.naming import ROOM_KIND
 from server.clock import Clock
 from server.streams.event import StoredEvent
 
 T = TypeVar("T")
 
-AUCTION_KINDS: Final = ("auction", "sealed")
-KINDS: Final = (ROOM_KIND, *AUCTION_KINDS)
+KINDS: Final = (ROOM_KIND, PUBLIC_KIND, SEALED_KIND)
 """Streams with events that are entered."""
 
 _ATTEMPTS: Final = 8
 
 Write = Callable[[AsyncClientSession], Awaitable[T]]
+
+
+class NothingToDo(Exception):
+    """Raised within a transaction that would change nothing, to undo it."""
 
 
 class AuditLog:
@@ -98,24 +102,14 @@ class AuditLog:
 def _act(event: StoredEvent) -> dict[str, Any] | None:
     """`{actor, action, subject, details}` of an event that belongs into the log."""
     public, private = event.public, event.private
-    if event.kind == ROOM_KIND:
-        if event.type == "deleted" and public["by"] == "moderator":
-            return _entry(private["actor"], "message.removed", event.stream, message=public["message"])
-        if event.type == "member_removed" and public["by"] == "moderator":
-            return _entry(private["actor"], "member.removed", event.stream, member=public["user"])
+    if event.kind != ROOM_KIND:
+        admin = private.get("admin")
+        return _entry(admin, f"auction.{event.type}", f"auction:{event.subject}") if admin else None
+    if public.get("by") != "moderator":
         return None
-    if event.type in ("paused", "resumed") and event.kind in AUCTION_KINDS:
-        return _by_admin(event, f"auction.{event.type}")
-    if event.type == "cancelled" and public.get("by") == "admin":
-        return _by_admin(event, "auction.cancelled")
-    return None
-
-
-def _by_admin(event: StoredEvent, action: str) -> dict[str, Any] | None:
-    """An admin's act on an auction; None on a projection, where it comes a second time."""
-    if "follows" in event.public:
-        return None
-    return _entry(event.actor or event.private.get("actor") or "admin", action, f"auction:{event.subject}")
+    if event.type == "deleted":
+        return _entry(private["actor"], "message.removed", event.stream, message=public["message"])
+    return _entry(private["actor"], "member.removed", event.stream, member=public["user"])
 
 
 def _entry(actor: str, action: str, subject: str, **details: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pymongo.read_concern import ReadConcern
 from models.event import EventDocument
 from models.job import Job
 from models.rules.auction.naming import HIDDEN_FORMATS, SEALED_KIND, truth_stream
-from models.rules.auction.state import OPEN, PAUSED, UNOPENED
+from models.rules.auction.state import ACCEPTED, OPEN, PAUSED, UNOPENED
 from models.rules.auction.state import State as Auction
 from models.rules.visibility import DRAFT, job_visible
 from server.auth.principal import Principal
@@ -72,19 +72,38 @@ class Relations:
         jobs = Job.get_pymongo_collection()
         if await jobs.find_one({"owner": owner, "scope": {"$ne": DRAFT}, "invited": freelancer}, {"_id": 1}):
             return True
-        found = jobs.find({"owner": owner, "auction.id": {"$exists": True}}, {"auction.id": 1, "auction.format": 1})
-        streams = [truth_stream(job["auction"]["id"], job["auction"]["format"]) async for job in found]
-        sealed: list[str] = []
-        for start in range(0, len(streams), _AT_ONCE):
-            for stream in await self._bid_on(streams[start : start + _AT_ONCE], freelancer):
-                if stream.partition(":")[0] != SEALED_KIND:
-                    return True
-                sealed.append(stream)
-        for stream in sealed:
+        streams = await self._auctions_with(owner, freelancer)
+        if any(stream.partition(":")[0] != SEALED_KIND for stream in streams):
+            return True
+        for stream in streams:
             auction: Auction = (await self._streams.current(stream)).state
             if auction.terms.format == "proposal" or auction.phase not in (OPEN, PAUSED):
                 return True
         return False
+
+    async def engaged(self, owner: str, freelancer: str) -> bool:
+        """Whether the freelancer has accepted an award of the owner's."""
+        for stream in await self._auctions_with(owner, freelancer):
+            if _winner((await self._streams.current(stream)).state) == freelancer:
+                return True
+        return False
+
+    async def contracted(self, job_id: str) -> set[str]:
+        """The client and the winner of a job whose award was accepted; nobody before."""
+        job = await Job.get(job_id)
+        auction = await self._auction(job) if job is not None else None
+        winner = _winner(auction) if auction is not None else None
+        return {auction.owner, winner} if auction is not None and winner is not None else set()
+
+    async def _auctions_with(self, owner: str, freelancer: str) -> list[str]:
+        """The streams of truth of the owner's auctions in which the freelancer has bid."""
+        jobs = Job.get_pymongo_collection()
+        found = jobs.find({"owner": owner, "auction.id": {"$exists": True}}, {"auction.id": 1, "auction.format": 1})
+        streams = [truth_stream(job["auction"]["id"], job["auction"]["format"]) async for job in found]
+        bid_on: list[str] = []
+        for start in range(0, len(streams), _AT_ONCE):
+            bid_on += await self._bid_on(streams[start : start + _AT_ONCE], freelancer)
+        return bid_on
 
     async def _bid_on(self, streams: list[str], freelancer: str) -> list[str]:
         """Those of the streams in which the freelancer has bid."""
@@ -100,3 +119,10 @@ class Relations:
             return None
         state: Auction = (await self._streams.current(truth_stream(job.auction.id, job.auction.format))).state
         return state
+
+
+def _winner(auction: Auction) -> str | None:
+    """Who has accepted the award."""
+    if auction.phase != ACCEPTED or auction.award is None:
+        return None
+    return auction.user(auction.award.bidder)

@@ -71,7 +71,7 @@ def _add_rooms(router: Router, rest: _RoomRoutes) -> None:
         body=NewRoom,
         answer=RoomView,
         status=201,
-        errors=READ_ERRORS,
+        errors=(*READ_ERRORS, "BLOCKED"),
     )
     router.add(
         "GET",

@@ -29,6 +29,9 @@ The state may be a moment old, its charter never changes; it is live, to be read
 `seq` is an edit, one with `text` alone is sent, one with `emoji` is a reaction.
 """
 
+Entry = Callable[[Principal, str], Awaitable[None]]
+"""`(who, whom)`; raises AppError to refuse a room that `who` asks for: with `whom`, or of a job when that is empty."""
+
 _NAMES_OFFERED: Final = 3
 _NOT_IN: Final = "You are not in this room"
 
@@ -39,6 +42,7 @@ class Rooms:
     Attributes:
         relations: who may talk to whom.
         checks: what other parts of the chat want to know before something is said.
+        entries: the same before somebody gets a room.
     """
 
     def __init__(self, streams: Streams, clock: Clock) -> None:
@@ -46,6 +50,7 @@ class Rooms:
         self._places = Places(clock)
         self.relations = Relations(streams)
         self.checks: list[Check] = []
+        self.entries: list[Entry] = []
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
@@ -54,10 +59,11 @@ class Rooms:
 
         Raises:
             AppError: VALIDATION_FAILED for oneself; FORBIDDEN unless either has bid on a job of the other's or was invited to
-                one, and for whoever was removed.
+                one, and for whoever was removed; what an entry refuses.
         """
         if user == principal.id:
             raise AppError("VALIDATION_FAILED", errors=[{"loc": ["body", "user"], "msg": "must be somebody else"}])
+        await self._enter(principal, user)
         place = dm_place(principal.id, user)
         if (known := await self._places.find(place)) is not None:
             await self.require_member(principal, known)
@@ -74,6 +80,7 @@ class Rooms:
             AppError: NOT_FOUND for a job that the caller can't see; FORBIDDEN unless it is the caller's, or the caller has bid
                 or is invited, and for whoever was removed.
         """
+        await self._enter(principal, "")
         job = await self.relations.job(principal, job_id)
         role = await self.relations.role(job, principal.id)
         if role is None:
@@ -259,6 +266,10 @@ class Rooms:
         job = await Job.get(state.job)
         assert job is not None, "a published job stays"
         return job
+
+    async def _enter(self, principal: Principal, user: str) -> None:
+        for entry in self.entries:
+            await entry(principal, user)
 
     async def _check(self, principal: Principal, state: State, stream: str, payload: Mapping[str, Any]) -> None:
         for check in self.checks:
