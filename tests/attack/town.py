@@ -34,7 +34,7 @@ _INTERNAL: Final = re.compile(
 
 _LOUD: Final = re.compile(r'"level": ?"(error|critical)"|Traceback|never retrieved|was never awaited')
 
-_DERIVED: Final = {"view_count": 0, "auction": 0, "ends_at": 0, "status": 0}
+_DERIVED: Final = {"view_count": 0, "auction": 0, "ends_at": 0, "status": 0, "unannounced": 0}
 """Fields of jobs that follow the auctions' events, sometime."""
 
 _EXACT: Final = ("events", "idempotency", "sessions", "users")
