@@ -32,9 +32,10 @@ class Chat(Market):
     async def job(self, owner: Person, *bidders: Person, format_: str = "english", **options: Any) -> str:
         """The id of a job on whose auction these have bid."""
         auction = await self.auction(owner, format_, **options)
-        for bidder in bidders:
-            status, answer = await self.bid(bidder, auction, 9_000 if format_ != "english" else 15_000, kind="exact")
-            assert status in (201, 409), answer
+        for step, bidder in enumerate(bidders):
+            amount = 15_000 + step * 500 if format_ == "english" else 9_000 - step * 500
+            status, answer = await self.bid(bidder, auction, amount)
+            assert status == 201, answer
         status, shown = await self.call("GET", f"/auctions/{auction}", owner)
         assert status == 200
         return str(shown["job"])
