@@ -19,8 +19,10 @@ GENEROUS = {"NGINX_PLAIN": "serve", "NGINX_REQUESTS": "5000", "NGINX_LOGINS": "1
 async def running_cluster(
     mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Cluster]:
-    """Three instances and a worker."""
-    async with Cluster(tmp_path_factory.mktemp("cluster"), Shared(mongodb_url, redis_url)) as cluster:
+    """Three instances and a worker. A poll that its client has forgotten is held for five seconds only."""
+    settings = {"RIALTO_PING_INTERVAL_S": "5"}
+    folder = tmp_path_factory.mktemp("cluster")
+    async with Cluster(folder, Shared(mongodb_url, redis_url), settings=settings) as cluster:
         yield cluster
 
 

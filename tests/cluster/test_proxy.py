@@ -90,7 +90,9 @@ async def test_the_configuration_is_valid(edge: Proxy) -> None:
     assert "test is successful" in said
 
 
-@pytest.mark.parametrize("setting", [{"RIALTO_INSTANCES": ""}, {"RIALTO_INSTANCES": "Rialto_1=x:1"}, {"NGINX_PLAIN": "x"}])
+@pytest.mark.parametrize(
+    "setting", [{"RIALTO_INSTANCES": ""}, {"RIALTO_INSTANCES": "Rialto_1=x:1"}, {"NGINX_PLAIN": "x"}]
+)
 async def test_a_place_that_makes_no_sense_is_refused(edge: Proxy, tmp_path: Any, setting: dict[str, str]) -> None:
     code, said = await Proxy(tmp_path, {"rialto-1": "http://127.0.0.1:1"}, settings=setting).check()
     assert code == 2, said
@@ -273,13 +275,13 @@ class TestAnotherInstance:
         assert (answer["status"], answer["body"]) == (503, {"code": "UNAVAILABLE"})
         assert seen(pair) == 1
 
-    @pytest.mark.parametrize("sid", ["", "&sid=", "&sid=rialto-3.abc", "&sid=rialto-10.abc", "&sid=abc", "&sid=.rialto-1."])
+    @pytest.mark.parametrize(
+        "sid", ["", "&sid=", "&sid=rialto-3.abc", "&sid=rialto-10.abc", "&sid=abc", "&sid=.rialto-1."]
+    )
     async def test_takes_sessions_that_nobody_is_known_for(
         self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession, sid: str
     ) -> None:
-        names = Counter(
-            [(await ask(http, edge, f"/socket.io/?EIO=4{sid}"))["headers"]["X-Backend"] for _ in range(8)]
-        )
+        names = Counter([(await ask(http, edge, f"/socket.io/?EIO=4{sid}"))["headers"]["X-Backend"] for _ in range(8)])
         assert set(names) == {backend.name for backend in pair}
 
     async def test_is_there_when_none_is(self, http: aiohttp.ClientSession, tmp_path: Any) -> None:
