@@ -16,7 +16,7 @@ from server.dev.child import Child
 from tests.cluster.cluster import json_lines
 from tests.cluster.databases import steady_port
 from tests.cluster.debian import program
-from tests.waiting import patiently
+from tests.waiting import patiently, until
 
 _SCRIPT: Final = Path(__file__).parents[2] / "nginx" / "start.sh"
 
@@ -103,8 +103,12 @@ class Proxy:
         return ssl.create_default_context(cafile=self.certificate)
 
     def log(self) -> list[dict[str, Any]]:
-        """Its access log, oldest first."""
+        """Its access log so far, oldest first."""
         return json_lines(self._log)
+
+    async def logged(self, request_id: str) -> dict[str, Any]:
+        """The line of a request, once it is written: nginx answers first."""
+        return await until(lambda: next((line for line in self.log() if line["request_id"] == request_id), None))
 
     def errors(self) -> list[str]:
         """What else it had to say."""

@@ -93,7 +93,7 @@ class TestInstances:
             assert (await answer.json(content_type=None))["request_id"] == given
             name = answer.headers["X-Rialto-Instance"]
         await until(lambda: any(line.get("request_id") == given for line in cluster.log(name)))
-        assert [line["status"] for line in proxy.log() if line["request_id"] == given] == [404]
+        assert (await proxy.logged(given))["status"] == 404
 
 
 class TestSessions:
