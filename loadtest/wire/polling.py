@@ -7,31 +7,15 @@ from typing import Any, Final
 
 import gevent
 import orjson
-from gevent import ssl
-from geventhttpclient import HTTPClient
-from geventhttpclient.response import HTTPParseError
 
+from loadtest.wire.http import Http
 from loadtest.wire.transport import Lost
 
 _SEPARATOR: Final = b"\x1e"
 _PATH: Final = "/socket.io/?EIO=4&transport=polling"
+_TEXT: Final = {"Content-Type": "text/plain;charset=UTF-8"}
 _ASK_S: Final = 60.0
 """The server answers a poll after its ping interval at the latest."""
-
-BROKEN: Final = (OSError, HTTPParseError)
-"""What `geventhttpclient` raises of a connection."""
-
-
-def client(url: str, concurrency: int, patience_s: float) -> HTTPClient:
-    """Connections to a server whose certificate, if any, is not judged."""
-    return HTTPClient.from_url(
-        url,
-        concurrency=concurrency,
-        connection_timeout=20,
-        network_timeout=patience_s,
-        insecure=True,
-        ssl_context_factory=ssl._create_unverified_context,
-    )
 
 
 class Polling:
@@ -44,9 +28,8 @@ class Polling:
     name = "polling"
 
     def __init__(self, url: str) -> None:
-        self._http = client(url, 2, _ASK_S)
+        self._http = Http(url, _ASK_S)
         self._reader: Any = None
-        self._ended = False
         self._path = _PATH
         try:
             self._packets = self._poll()
@@ -63,21 +46,13 @@ class Polling:
 
     def send(self, packet: bytes) -> None:
         """See `Transport`."""
-        if self._ended:
-            raise Lost("closed here")
-        try:
-            answer = self._http.post(self._path, body=packet, headers={"Content-Type": "text/plain;charset=UTF-8"})
-            answer.read()
-        except BROKEN as error:
-            raise Lost(f"sending failed: {error}") from None
-        if answer.status_code != 200:
-            raise Lost(f"sending was answered {answer.status_code}")
+        status, _ = self._http.request("POST", self._path, packet, _TEXT)
+        if status != 200:
+            raise Lost(f"sending was answered {status}")
 
     def receive(self) -> list[bytes]:
         """See `Transport`."""
         if not self._packets:
-            if self._ended:
-                raise Lost("closed here")
             self._reader = gevent.getcurrent()
             try:
                 self._packets = self._poll()
@@ -87,13 +62,9 @@ class Polling:
         return packets
 
     def _poll(self) -> list[bytes]:
-        try:
-            answer = self._http.get(self._path)
-            body = bytes(answer.read())
-        except BROKEN as error:
-            raise Lost(f"polling failed: {error}") from None
-        if answer.status_code != 200:
-            raise Lost(f"a poll was answered {answer.status_code}")
+        status, body = self._http.request("GET", self._path)
+        if status != 200:
+            raise Lost(f"a poll was answered {status}")
         return body.split(_SEPARATOR)
 
     def close(self) -> None:
@@ -104,7 +75,6 @@ class Polling:
 
     def abort(self) -> None:
         """See `Transport`."""
-        self._ended = True
         self._http.close()
         if self._reader is not None and self._reader is not gevent.getcurrent():
             self._reader.kill(Lost("closed here"), block=False)  # nothing else reaches into a poll

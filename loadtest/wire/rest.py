@@ -8,12 +8,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
-from geventhttpclient import HTTPClient
 
-from loadtest.wire.polling import BROKEN, client
-
-_CONNECTIONS: Final = 256
-"""To one instance at most; long polls hold one each."""
+from loadtest.wire.http import Http
+from loadtest.wire.transport import Lost
 
 _PATIENCE_S: Final = 60.0
 
@@ -43,7 +40,7 @@ class Rest:
     """
 
     def __init__(self, urls: list[str]) -> None:
-        self._clients: dict[str, HTTPClient] = {url: client(url, _CONNECTIONS, _PATIENCE_S) for url in urls}
+        self._servers = {url: Http(url, _PATIENCE_S) for url in urls}
 
     def call(
         self,
@@ -69,10 +66,9 @@ class Rest:
         target = f"/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
         began = time.perf_counter()
         try:
-            response = self._clients[url].request(method, target, body=content, headers=headers)
-            status, received = response.status_code, bytes(response.read())
-        except BROKEN as error:
-            return Answer(0, {"detail": str(error)}, (time.perf_counter() - began) * 1000, 0)
+            status, received = self._servers[url].request(method, target, content, headers)
+        except Lost as lost:
+            return Answer(0, {"detail": str(lost)}, (time.perf_counter() - began) * 1000, 0)
         ms = (time.perf_counter() - began) * 1000
         try:
             decoded = orjson.loads(received) if received else None
@@ -82,5 +78,5 @@ class Rest:
 
     def close(self) -> None:
         """Close all connections."""
-        for each in self._clients.values():
-            each.close()
+        for server in self._servers.values():
+            server.close()

@@ -14,6 +14,8 @@ import pytest
 
 from tests.waiting import patiently
 
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 WATCHER = {"/bidding subscribe", "/bidding sync_time", "GET /auctions/{id}", "GET /jobs/{id}"}
