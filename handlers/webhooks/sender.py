@@ -28,6 +28,7 @@ _MOST_READ: Final = 4_096
 
 _READ_S: Final = 1.0
 _AGENT: Final = "Rialto-Webhooks/1"
+_SUCCESS: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
 
 _LOOKUPS_PER_PLACE: Final = 2
@@ -100,13 +101,12 @@ class Sender:
         status, error = None, None
         try:
             status, error = await self._post(normal_url(url, self._reach), headers, body)
-        except ValueError:
-            # also aiohttp's InvalidURL, which is one
-            error = "url_refused"
         except TimeoutError:
             error = "timeout"
         except (aiohttp.ClientError, OSError) as failure:
             error = _reason(failure)
+        except ValueError:  # not before the others: a certificate's error is one, too
+            error = "url_refused"
         seconds = asyncio.get_running_loop().time() - began
         metrics.TRIES.labels(error or "delivered").inc()
         metrics.TRY_SECONDS.observe(seconds)
@@ -119,7 +119,7 @@ class Sender:
             await _drain(answer)
             if answer.status in _REDIRECTS:
                 return answer.status, "redirect"
-            return answer.status, None if answer.ok and answer.status >= 200 else "status"
+            return answer.status, None if answer.status in _SUCCESS else "status"
 
     def _socket(self, where: tuple[Any, ...]) -> socket.socket:
         """A socket for an address that is about to be connected to.
@@ -143,6 +143,8 @@ async def _drain(answer: aiohttp.ClientResponse) -> None:
 
 
 def _reason(failure: Exception) -> str:
+    if isinstance(failure, aiohttp.InvalidURL):
+        return "url_refused"
     if isinstance(failure, aiohttp.ClientSSLError):
         return "tls"
     if isinstance(failure, aiohttp.ClientConnectorError):
