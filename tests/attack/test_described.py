@@ -61,16 +61,29 @@ async def known(town: Town, client: Person, ann: Person, bob: Person, admin: Per
             await town.bid(bidder, auctions[place], amount)
     hook = {"url": DEAF, "events": ["job.created", "bid.submitted"]}
     hooks = [(await town.call("POST", "/webhooks", person, json=hook)).json["id"] for person in (client, ann)]
+    rooms = [await _room(town, client, ann, kind="dm", user=ann.id)]
+    rooms += [await _room(town, client, ann, bob, kind="job", job=jobs[place]["id"]) for place in (0, 2)]
     spare = [await town.login(person.email) for person in (client, ann, admin)]
     sessions = [(await town.call("GET", "/auth/sessions", person)).json["items"] for person in spare]
     return {
         "/api/v1/jobs/": [job["id"] for job in jobs],
         "/api/v1/auctions/": auctions,
         "/api/v1/users/": [client.id, ann.id, admin.id],
-        "/api/v1/streams/": [f"{kind}:{auction}" for kind in ("auction", "sealed") for auction in auctions],
+        "/api/v1/rooms/": rooms,
+        "/api/v1/streams/": [f"{kind}:{auction}" for kind in ("auction", "sealed") for auction in auctions]
+        + [f"room:{room}" for room in rooms],
         "/api/v1/webhooks/": hooks,
         "/api/v1/auth/sessions/": [session["id"] for items in sessions for session in items if session["current"]],
     }
+
+
+async def _room(town: Town, *people: Person, **body: str) -> str:
+    """The id of a room in which each of these has said something."""
+    room = (await town.call("POST", "/rooms", people[0], json=body)).json["id"]
+    for person in people:
+        said = await town.call("POST", f"/rooms/{room}/messages", person, json={"text": "Which green?"}, key=town.key())
+        assert said.status == 201, said
+    return str(room)
 
 
 @pytest.fixture
@@ -108,6 +121,12 @@ def sensible(town: Town, ann: Person) -> st.SearchStrategy[dict[str, Any]]:
             "near": st.just("45.44,12.33"),
             "sort": st.sampled_from(["newest", "budget", "ending", "popular"]),
             "url": st.just(DEAF),
+            "text": st.sampled_from(["A fence", "green\n\tgreen", "x" * 4_000, "👩🏽‍💻"]),
+            "emoji": st.sampled_from(["👍", "❤", "nope"]),
+            "reply_to": st.none() | st.integers(1, 6),
+            "mentions": st.sampled_from([None, [], [ann.id]]),
+            "q": st.sampled_from(["green", '"which green" -red']),
+            "user": st.just(ann.id),
             "after": st.integers(0, 2),
         }
     )
@@ -279,6 +298,7 @@ def test_a_whole_market_day_is_as_described(
     _open_formats(town, visit, client, ann, bob, admin)
     _proposals(town, visit, client, ann)
     _webhooks(visit, client)
+    _rooms(town, visit, client, ann)
     ask("GET /jobs", query="?page=1&q=gondola&limit=2")
     ask("GET /jobs", ann, query="?near=45.4,12.3&limit=2")
     me = _accounts(town, visit)
@@ -345,6 +365,32 @@ def _webhooks(visit: Visitor, client: Person) -> None:
     ask("POST /webhooks/{id}/deliveries/{delivery}/replay", client, hook, delivery)
     ask("POST /webhooks/{id}/replay", client, hook, body={"since": "2020-01-01T00:00:00.000Z"})
     ask("DELETE /webhooks/{id}", client, hook)
+
+
+def _rooms(town: Town, visit: Visitor, client: Person, ann: Person) -> None:
+    ask = visit.ask
+    job = ask("POST /jobs", client, body=town.job(visibility="invited", invited=[ann.id]))["id"]
+    ask("POST /rooms", client, body={"kind": "dm", "user": ann.id})
+    room = ask("POST /rooms", ann, body={"kind": "job", "job": job})["id"]
+    said = ask("POST /rooms/{id}/messages", client, room, body={"text": f"Which green, @{ann.id}?"})["seq"]
+    reply = {"text": "Moss", "reply_to": said, "mentions": [client.id], "attachments": []}
+    answer = ask("POST /rooms/{id}/messages", ann, room, body=reply)["seq"]
+    ask("PATCH /rooms/{id}/messages/{seq}", ann, room, answer, body={"text": "Sea"})
+    ask("GET /rooms/{id}/messages/{seq}/versions", ann, room, answer)
+    ask("POST /rooms/{id}/messages/{seq}/reactions", ann, room, said, body={"emoji": "👍"})
+    ask("DELETE /rooms/{id}/messages/{seq}/reactions/{emoji}", ann, room, said, "👍")
+    ask("POST /rooms/{id}/messages/{seq}/reactions", client, room, answer, body={"emoji": "❤"})
+    ask("POST /rooms/{id}/delivered", ann, room, body={"seq": answer})
+    ask("GET /rooms/unread", client)
+    ask("POST /rooms/{id}/read", client, room, body={"seq": answer})
+    ask("PUT /rooms/{id}/mute", client, room, body={"muted": True})
+    ask("DELETE /rooms/{id}/messages/{seq}", client, room, said)
+    ask("GET /rooms/{id}/messages", client, room, query="?after=0&limit=1")
+    ask("GET /rooms/{id}/search", client, room, query="?q=moss")
+    ask("GET /rooms/{id}", client, room)
+    ask("GET /rooms", ann, query="?limit=1")
+    ask("GET /rooms", ann, query="?kind=job&page=1")
+    ask("DELETE /rooms/{id}/members/{user}", client, room, ann.id)
 
 
 def _accounts(town: Town, visit: Visitor) -> str:
