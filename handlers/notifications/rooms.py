@@ -12,7 +12,7 @@ from models.rules.inbox.rooms import Audience, room_notices
 from models.rules.room.naming import room_id
 from models.rules.room.state import State
 from server.clock import Clock
-from server.realtime.attendance import attending
+from server.realtime.attendance import attendance
 from server.streams.event import StoredEvent
 from server.streams.redis_link import RedisLink
 from server.streams.streams import Streams
@@ -58,7 +58,7 @@ class RoomNews:
         wanted = {"_id": {"$in": [membership_id(room, user) for user in members]}}
         found = await Membership.get_pymongo_collection().find(wanted).to_list()
         return Audience(
-            attending=await attending(self._redis, self._clock, stream, members),
+            attending=await attendance(self._redis, stream),
             muted={membership["user"] for membership in found if membership.get("muted")},
             read={membership["user"]: membership.get("read_seq", 0) for membership in found},
         )

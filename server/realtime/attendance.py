@@ -17,6 +17,9 @@ from server.realtime.lifesigns import EXPIRY_S, FAULTS, Entry, LifeSigns, RedisS
 
 _KEY: Final = "rialto:attend:"
 
+_TRAIL_S: Final = 120.0
+"""For so long it can be told that somebody was there: who is asked about hears of things a little after they happened."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,7 +36,7 @@ class Attendance:
     ) -> None:
         self._kinds = frozenset(kinds)
         self._process = new_id()
-        self.signs = LifeSigns("attendance", link, clock, expiry_s=expiry_s)
+        self.signs = LifeSigns("attendance", link, clock, expiry_s=expiry_s, trail_s=_TRAIL_S)
 
     def entered(self, connection: Connection) -> None:
         """See Observer."""
@@ -61,13 +64,15 @@ class Attendance:
         return Entry(_KEY + stream, f"{connection.principal.id} {self._process}")
 
 
-async def attending(link: RedisSource, clock: Clock, stream: str, users: Iterable[str]) -> set[str]:
-    """Those of the users who watch the stream now, on whatever device and instance; none while Redis is down. Never raises."""
+async def attendance(link: RedisSource, stream: str) -> dict[str, int]:
+    """Until when (ms) those who watch the stream, or did in the last two minutes, are known to be there; later than now for those
+    who still are, on whatever device and instance. Empty while Redis is down. Never raises.
+    """
     if not link.up:
-        return set()
+        return {}
     try:
-        found: Any = await link.client.zrangebyscore(_KEY + stream, f"({clock.now()}", "+inf")
+        found: Any = await link.client.zrange(_KEY + stream, 0, -1, withscores=True)
     except FAULTS as error:
         log.info("attendance.not_read", error=str(error))
-        return set()
-    return {entry.decode().partition(" ")[0] for entry in found}.intersection(users)
+        return {}
+    return {member.decode().partition(" ")[0]: int(until) for member, until in found}  # ascending: the latest stays

@@ -58,6 +58,7 @@ class LifeSigns:
         name: for logs.
         expiry_s: how long an entry holds without renewal; it is renewed three times as often.
         linger_s: how long after it was dropped an entry is taken back, unless it is wanted again by then.
+        trail_s: how long what lapsed or was taken back can still be found, by the time at which it did.
         kept_s: None: what lapsed is removed. Else the set is kept so long after the last change, and the greatest score of what
             lapsed says when that was.
         written: called with the entries that were written for the first time or taken back, once Redis has them.
@@ -71,6 +72,7 @@ class LifeSigns:
         *,
         expiry_s: float = EXPIRY_S,
         linger_s: float = 0.0,
+        trail_s: float = 0.0,
         kept_s: float | None = None,
         written: Callable[[Collection[Entry]], None] | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class LifeSigns:
         self._clock = clock
         self._expiry_s = expiry_s
         self._linger_s = linger_s
+        self._trail_ms = round(trail_s * 1000)
         self._kept_s = kept_s
         self._written = written
         self._wanted: Counter[Entry] = Counter()
@@ -199,8 +202,8 @@ class LifeSigns:
 
     def _tidy(self, pipeline: Redis, key: str, highest: int, now: int) -> None:
         if self._kept_s is None:
-            pipeline.zremrangebyscore(key, "-inf", now)
-            pipeline.pexpire(key, round(self._expiry_s * 1000))
+            pipeline.zremrangebyscore(key, "-inf", now - self._trail_ms)
+            pipeline.pexpire(key, round(self._expiry_s * 1000) + self._trail_ms)
         else:
             if highest > now:  # one that holds: nobody needs to know how long the others did
                 pipeline.zremrangebyscore(key, "-inf", now)

@@ -22,18 +22,19 @@ class Audience:
     """What members of a room do beside its events.
 
     Attributes:
-        attending: user ids of those who watch the room now, on any device.
+        attending: until when (ms) users watched the room, on any device; later than now for those who still do.
         muted: of those who want to hear nothing of it.
         read: up to which seq they have read it.
     """
 
-    attending: Collection[str]
+    attending: Mapping[str, int]
     muted: Collection[str]
     read: Mapping[str, int]
 
-    def misses(self, user: str, seq: int) -> bool:
+    def misses(self, user: str, message: Event) -> bool:
         """Whether a user would not know of a message otherwise, and wants to."""
-        return user not in self.attending and user not in self.muted and self.read.get(user, 0) < seq
+        was_there = self.attending.get(user, 0) > message.t
+        return not was_there and user not in self.muted and self.read.get(user, 0) < message.seq
 
 
 def room_notices(
@@ -63,7 +64,7 @@ def room_notices(
                 continue
             if member.user in mentioned:
                 notices.append(Notice(member.user, "mention", source, event.seq, data=data))
-            elif audience.misses(member.user, event.seq):
+            elif audience.misses(member.user, event):
                 notices.append(Notice(member.user, "message", source, event.seq, data=data))
     return notices
 
