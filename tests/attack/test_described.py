@@ -299,6 +299,7 @@ def test_a_whole_market_day_is_as_described(
     _proposals(town, visit, client, ann)
     _webhooks(visit, client)
     _rooms(town, visit, client, ann)
+    _moderation(visit, client, ann, admin)
     ask("GET /jobs", query="?page=1&q=gondola&limit=2")
     ask("GET /jobs", ann, query="?near=45.4,12.3&limit=2")
     me = _accounts(town, visit)
@@ -391,6 +392,27 @@ def _rooms(town: Town, visit: Visitor, client: Person, ann: Person) -> None:
     ask("GET /rooms", ann, query="?limit=1")
     ask("GET /rooms", ann, query="?kind=job&page=1")
     ask("DELETE /rooms/{id}/members/{user}", client, room, ann.id)
+
+
+def _moderation(visit: Visitor, client: Person, ann: Person, admin: Person) -> None:
+    ask = visit.ask
+    room = ask("POST /rooms", client, body={"kind": "dm", "user": ann.id})["id"]
+    seqs = [ask("POST /rooms/{id}/messages", ann, room, body={"text": text})["seq"] for text in ("Fool", "You")]
+    ask("DELETE /rooms/{id}/messages/{seq}", ann, room, seqs[1])
+    ask("GET /rooms/{id}/presence", client, room)
+    report = ask("POST /rooms/{id}/reports", client, room, body={"messages": seqs, "reason": "abuse", "note": "See?"})[
+        "id"
+    ]
+    ask("GET /moderation/reports", admin, query="?status=open")
+    ask("GET /moderation/reports/{id}", admin, report)
+    ask("POST /moderation/reports/{id}/resolve", admin, report, body={"action": "remove_messages"})
+    ask("POST /moderation/bans", admin, body={"user": ann.id, "reason": "Spam"})
+    ask("GET /moderation/bans", admin)
+    ask("DELETE /moderation/bans/{user}", admin, ann.id)
+    ask("POST /blocks", client, body={"user": ann.id})
+    ask("GET /blocks", client)
+    ask("DELETE /blocks/{user}", client, ann.id)
+    ask("GET /audit", admin, query="?action=ban.added")
 
 
 def _accounts(town: Town, visit: Visitor) -> str:
