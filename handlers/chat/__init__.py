@@ -9,6 +9,7 @@ from handlers.chat.moderation import add_moderation
 from handlers.chat.namespace import chat_namespace
 from handlers.chat.presence import add_presence
 from handlers.chat.receipts import Receipts
+from handlers.chat.redaction import Redaction
 from handlers.chat.rest import add_routes
 from handlers.chat.service import Rooms
 from handlers.chat.tasks import Listings, Unveiling
@@ -31,12 +32,14 @@ def setup(context: Context) -> None:
     rooms = Rooms(context.streams, context.clock)
     receipts = Receipts(rooms, context.hub)
     views = RoomViews(rooms, receipts)
+    redaction = Redaction(context.streams)
     context.streams.register(
         StreamKind(
             ROOM_KIND,
             ROOM_RULES,
             authorise=rooms.authorise,
             view=views.stream_view,
+            on_commit=redaction.react,
             guards=("member_removed",),
         )
     )
@@ -45,6 +48,7 @@ def setup(context: Context) -> None:
     namespace = context.sockets.add(chat_namespace(rooms, receipts))
     add_presence(context, namespace, rooms, add_moderation(context, rooms))
     context.followers.add(Follower("chat.rooms", (ROOM_KIND,), Listings(rooms).handle))
+    context.followers.add(Follower("chat.redaction", (ROOM_KIND,), redaction.handle))
     context.followers.add(
         Follower("chat.unveiling", (ROOM_KIND, SEALED_KIND), Unveiling(rooms, context.streams).handle)
     )

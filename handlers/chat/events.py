@@ -24,7 +24,7 @@ Time = Annotated[
 ]
 Seq = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Text = Annotated[str, Field(min_length=1, max_length=4_000)]
+Text = Annotated[str, Field(max_length=4_000, description="empty in what is read after the message was deleted")]
 
 
 class _RoomEvent(BaseModel):

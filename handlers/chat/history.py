@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pymongo.read_concern import ReadConcern
 
+from handlers.chat.redaction import text_of
 from handlers.chat.service import Rooms
 from models.event import EventDocument
 from models.message import Message
@@ -104,8 +105,7 @@ class History:
             raise AppError("NOT_FOUND", "There is no such message in this room")
         events = await _events(room_stream(room), (seq, *(state.edits.get(seq) or ())))
         return [
-            {"seq": event.seq, "t": to_rfc3339(event.t), "text": event.public["text"]}
-            for _, event in sorted(events.items())
+            {"seq": event.seq, "t": to_rfc3339(event.t), "text": text_of(event)} for _, event in sorted(events.items())
         ]
 
     def _standing(self, state: State, seq: int) -> Sent | None:

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from handlers.chat.redaction import Redaction
+from models.rules.room.rules import ROOM_RULES
 from server.clock import new_id
 from tests.handlers.chat.conftest import NAMESPACE, Chat
 from tests.handlers.market import Person
+from tests.waiting import until
 
 
 async def test_a_message_is_an_event_and_an_item(market: Chat, room: str, client: Person, ann: Person) -> None:
@@ -160,6 +163,40 @@ async def test_a_deleted_message_is_a_tombstone(market: Chat, room: str, client:
         assert (status, problem["code"]) == (409, "CONFLICT")
 
 
+@pytest.mark.parametrize("by_follower", [False, True])
+async def test_nobody_reads_on_what_was_deleted(
+    market: Chat, room: str, client: Person, ann: Person, by_follower: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by resuming from before it either; the author and those who keep order still have the versions."""
+    if by_follower:  # the instance that appended it died before it could do more
+
+        async def dies(*_: object) -> None:
+            return None
+
+        monkeypatch.setattr(Redaction, "react", dies)
+    other = await market.said(client, room, "$pub.text stays")
+    seq = await market.said(client, room, "first secret")
+    await market.edit(client, room, seq, "second secret")
+    await market.react(ann, room, seq, "👍")
+    before = await market.context.streams.read(f"room:{room}")
+    await market.delete(client, room, seq)
+
+    async def gone() -> bool:
+        return "secret" not in str(await market.events(ann, room))
+
+    await until(gone)
+    events = await market.events(ann, room)
+    assert [event["type"] for event in events[seq - 1 :]] == ["message", "edited", "reaction", "deleted"]
+    assert [event["seq"] for event in events[:-1]] == [event.seq for event in before]
+    assert events[other - 1]["text"] == "$pub.text stays"
+    _, versions = await market.call("GET", f"/rooms/{room}/messages/{seq}/versions", client)
+    assert [version["text"] for version in versions["items"]] == ["first secret", "second secret"]
+    replayed = ROOM_RULES.initial()
+    for event in await market.context.streams.read(f"room:{room}"):
+        ROOM_RULES.apply(replayed, event)
+    assert replayed == (await market.context.streams.current(f"room:{room}")).state
+
+
 async def test_a_moderator_deletes_in_any_room(market: Chat, room: str, client: Person, moderator: Person) -> None:
     seq = await market.said(client, room, "Rude")
     wire = await market.socket(moderator)
@@ -218,7 +255,8 @@ async def test_sockets_do_all_of_it_live(market: Chat, room: str, client: Person
     while len(seen) < 5:
         seen += (await there.event())["events"]
     assert [event["type"] for event in seen] == ["message", "edited", "reaction", "reaction", "deleted"]
-    assert seen == (await market.events(ann, room))[seq - 1 :]
+    assert [event["seq"] for event in seen] == list(range(seq, seq + 5))
+    assert (seen[0]["text"], seen[1]["text"]) == ("Hello", "Hullo")
 
 
 @pytest.mark.parametrize(
