@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SOCKET: Final = "SOCKET"
 REFUSED: Final = "REFUSED"
 EVENTS: Final = "EVENTS"
+WAITED: Final = "WAITED"
 
 _NO_LONGER: Final = frozenset({"AUCTION_CLOSED", "AUCTION_NOT_OPEN"})
 
@@ -69,8 +70,10 @@ class Record:
         self._enter(SOCKET, name, ack.ms, ack.size, ack.code)
 
     def called(self, method: str, name: str, answer: Answer) -> None:
-        """A REST call was answered; `name` is its path with placeholders."""
-        self._enter(method, f"{method} {name}", answer.ms, answer.size, answer.code)
+        """A REST call was answered; `name` is its path with placeholders, and ends in `?wait` if it waits for an event."""
+        self._enter(
+            WAITED if name.endswith("?wait") else method, f"{method} {name}", answer.ms, answer.size, answer.code
+        )
 
     def _enter(self, kind: str, name: str, ms: float, size: int, code: str) -> None:
         if not code:

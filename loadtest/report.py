@@ -11,6 +11,7 @@ MOST_ERRORS: Final = 0.001
 
 _DELIVERIES: Final = "EVENTS"
 _REFUSALS: Final = "REFUSED"
+_WAITS: Final = "WAITED"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Row:
     """One line of the table; times in ms.
 
     Attributes:
-        kind: `SOCKET`, a method of HTTP, `REFUSED` for refusals that belong to the market, `EVENTS` for deliveries.
+        kind: `SOCKET`, a method of HTTP, `WAITED` for long polls, `REFUSED` for refusals that belong to the market, `EVENTS` for deliveries.
     """
 
     kind: str
@@ -94,15 +95,16 @@ class Report:
 
     def _groups(self) -> list[tuple[str, list[Row]]]:
         ordered = sorted(self.rows, key=lambda row: row.name)
-        groups = (
+        titles = {
+            _WAITS: "calls that wait for an event on purpose",
+            _REFUSALS: "refused, as it goes in a market",
+            _DELIVERIES: "deliveries, from the moment an event was decided to its receipt",
+        }
+        groups = [
             ("commands over sockets", [row for row in ordered if row.kind == "SOCKET"]),
-            ("calls over REST", [row for row in ordered if row.kind not in ("SOCKET", _REFUSALS, _DELIVERIES)]),
-            ("refused, as it goes in a market", [row for row in ordered if row.kind == _REFUSALS]),
-            (
-                "deliveries, from the moment an event was decided to its receipt",
-                [row for row in ordered if row.kind == _DELIVERIES],
-            ),
-        )
+            ("calls over REST", [row for row in ordered if row.kind not in ("SOCKET", *titles)]),
+            *((title, [row for row in ordered if row.kind == kind]) for kind, title in titles.items()),
+        ]
         return [(title, rows) for title, rows in groups if rows]
 
     def _remarks(self) -> list[str]:
