@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from server.settings import Settings
 from tests.handlers.chat.conftest import NAMESPACE, Chat
-from tests.handlers.market import Person
+from tests.handlers.market import Person, opened
 from tests.waiting import until
 
 
@@ -114,3 +115,28 @@ async def test_the_list_forgets_who_was_removed(market: Chat, room: str, ann: Pe
         return (await market.call("GET", "/rooms", ann))[1]["items"] == []
 
     await until(gone)
+
+
+async def test_what_one_instance_decided_holds_on_the_other(
+    market: Chat, settings: Settings, client: Person, ann: Person, bob: Person
+) -> None:
+    """Also where the room is remembered as it was before."""
+    job = await market.job(client, ann, bob)
+    room = (await market.join(client, job))["id"]
+    async with opened(settings, worker=False) as running:
+        there = Chat(running.context, running.http)
+        assert len((await there.look(client, room))["members"]) == 1
+        await market.join(ann, job)
+        await market.join(bob, job)
+        assert await there.said(ann, room, "I joined over there") == 5
+        assert (await there.react(bob, room, 5, "👍"))[0] == 200
+        assert (await market.look(client, room))["unread"] == 1
+        assert (await market.remove(client, room, ann.id))[0] == 200
+        for refused in (
+            await there.say(ann, room, "Still here?"),
+            await there.react(ann, room, 5, "👍"),
+            await there.edit(ann, room, 5, "Still mine"),
+            await there.call("GET", f"/rooms/{room}", ann),
+        ):
+            assert refused[0] == 403
+        assert (await there.events(client, room)) == (await market.events(client, room))

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from handlers.chat.places import Places
 from handlers.chat.relations import Relations
 from handlers.chat.service import Rooms
+from models.rules.room.naming import dm_place
 from models.rules.stream import Command
 from server.clock import new_id
 from tests.handlers.chat.conftest import NAMESPACE, Chat
@@ -41,6 +43,16 @@ async def test_many_openings_at_once_make_one_room(market: Chat, client: Person,
     assert {status for status, _ in answers} == {201}
     assert len({room["id"] for _, room in answers}) == 1
     assert len(await market.events(ann, answers[0][1]["id"])) == 3
+
+
+async def test_an_opening_that_a_crash_cut_short_is_finished(market: Chat, client: Person, ann: Person) -> None:
+    await market.auction(client, visibility="invited", invited=[ann.id])
+    room = await Places(market.context.clock).allot(dm_place(ann.id, client.id), "dm")
+    assert (await market.call("GET", f"/rooms/{room}", client))[0] == 404
+    assert (await market.call("GET", "/rooms", client))[1]["items"] == []
+    status, opened = await open_dm(market, client, ann)
+    assert (status, opened["id"]) == (201, room)
+    assert len(opened["members"]) == 2
 
 
 async def test_strangers_have_no_room(market: Chat, client: Person, ann: Person, bob: Person, eve: Person) -> None:
