@@ -109,18 +109,28 @@ _HANDLES: Final = (
 )
 
 
+# Most of what is said has none of these, and so need not be looked at more closely.
+_MAYBE_EMAIL: Final = re.compile(r"@|\sat\s|[(\[{<]\s?(?:at|ät)\s?[)\]}>]")
+_MAYBE_LINK: Final = re.compile(r"://|[a-z0-9]\.[a-z]")
+_MANY_DIGITS: Final = re.compile(r"\d(?:[\s./()-]{0,3}\d){6}")
+_SERVICES: Final = tuple(_SERVICE.removeprefix("(?:").removesuffix(")").split("|"))
+_NUMBER_WORDS: Final = re.compile(
+    r"\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|null|eins|zwei|drei|vier|fünf|sechs)\b"
+)
+
+
 def find_contact(text: str, own_hosts: Collection[str] = ()) -> Kind | None:
     """What kind of contact details a text holds; None when it holds none.
 
     Args:
         own_hosts: names of hosts, lower case, that may be linked to: the market's own.
     """
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()
-    if _EMAIL.search(plain):
+    plain = text.lower() if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()
+    if _MAYBE_EMAIL.search(plain) and _EMAIL.search(plain):
         return "email"
-    if _has_link(plain, own_hosts):
+    if _MAYBE_LINK.search(plain) and _has_link(plain, own_hosts):
         return "link"
-    if any(pattern.search(plain) for pattern in _HANDLES):
+    if any(service in plain for service in _SERVICES) and any(pattern.search(plain) for pattern in _HANDLES):
         return "handle"
     return "phone" if _has_phone(plain) else None
 
@@ -135,13 +145,18 @@ def _has_link(plain: str, own_hosts: Collection[str]) -> bool:
 
 
 def _has_phone(plain: str) -> bool:
-    if sum(character.isdigit() for character in plain) < 7:
-        return _SPELLED.search(plain) is not None
-    if _CALLED.search(_DATES.sub(" ~ ", plain)):
+    if _NUMBER_WORDS.search(plain) and _SPELLED.search(plain):
         return True
-    for known in (_DATES, _AMOUNTS, _NUMBERED):
+    if not _MANY_DIGITS.search(plain):
+        return False
+    plain = _DATES.sub(" ~ ", plain)
+    if not _MANY_DIGITS.search(plain):
+        return False
+    if _CALLED.search(plain):
+        return True
+    for known in (_AMOUNTS, _NUMBERED):
         plain = known.sub(" ~ ", plain)
-    if _INTERNATIONAL.search(plain) or _SPELLED.search(plain):
+    if _INTERNATIONAL.search(plain):
         return True
     return any(_is_national(found.group()) for found in _NATIONAL.finditer(plain))
 
