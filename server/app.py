@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from server.context import Context
 from server.drain import LEAVING_SHARE, Shutdown
 from server.limits.limits import Limits
 from server.logs import configure_logs
-from server.metrics import DRAINING
+from server.metrics import DRAINING, INFO
 from server.metrics.pool import PoolMetrics
 from server.realtime import Sockets
 from server.settings import Settings
@@ -38,7 +38,7 @@ from server.streams.followers import Followers
 from server.streams.mongo import MongoEventStore
 from server.streams.redis_link import RedisLink
 from server.streams.streams import Streams
-from server.web.app import HEALTH, build_web, release, runner_options
+from server.web.app import HEALTH, build_operations, build_web, release, runner_options
 from server.web.asyncapi import asyncapi_routes
 from server.web.asyncapi import describe as describe_sockets
 from server.web.openapi import describe as describe_routes
@@ -122,6 +122,7 @@ async def running(context: Context) -> AsyncIterator[None]:
     await context.revocations.start()
     await context.streams.start()
     metrics.CLOCK_ERROR.set_function(lambda: context.clock.error_bound_ms / 1000)
+    metrics.SUBSCRIPTIONS.set_function(lambda: context.hub.subscriptions)
     try:
         yield
     finally:
@@ -158,6 +159,22 @@ def build_app(context: Context, stream_routes: StreamRoutes) -> web.Application:
     return app
 
 
+@asynccontextmanager
+async def listening(
+    app: web.Application, shutdown: Shutdown, settings: Settings, host: str, port: int
+) -> AsyncIterator[str]:
+    """The application on a port, as its URL; at the end what is in flight is answered, as far as there is time."""
+    runner = Runner(app, **runner_options(settings))
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        await site.start()
+        bound = runner.addresses[0][1]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+    finally:
+        await shutdown.while_time(runner.cleanup())
+
+
 async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None] | None = None) -> None:
     """Run one web instance until SIGTERM or SIGINT. `ready` is called with its URL once it accepts connections."""
     configure_logs(settings)
@@ -167,13 +184,8 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
     async with running(context):
         tune_collector()
         app = build_app(context, stream_routes)
-        runner = Runner(app, **runner_options(settings))
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, host, port, backlog=1024)
-            await site.start()
-            bound = runner.addresses[0][1]
-            url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+        INFO.labels(context.instance, "web", release()).set(1)
+        async with listening(app, shutdown, settings, host, port) as url:
             log.info("serving", url=url, instance=context.instance)
             if ready is not None:
                 ready(url)
@@ -182,8 +194,6 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
             log.info("draining", instance=context.instance, sockets=context.sockets.open_transports)
             await shutdown.while_patient(_drain(app, context, stream_routes))
             log.info("stopping", instance=context.instance, left_s=round(shutdown.left_s, 1))
-        finally:
-            await shutdown.while_time(runner.cleanup())
     shutdown.done()
 
 
@@ -204,14 +214,22 @@ async def work(settings: Settings) -> None:
     context, _ = compose(settings)
     shutdown = Shutdown(settings.drain_s)
     shutdown.listen()
-    async with running(context):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(context))
         tune_collector()
+        INFO.labels(context.instance, "worker", release()).set(1)
+        app, url = build_operations(context), None
+        if settings.worker_port:
+            url = await stack.enter_async_context(
+                listening(app, shutdown, settings, settings.host, settings.worker_port)
+            )
         await context.followers.start()
         tasks = [run_for_ever(partial(run, context), name) for name, run in context.tasks.items()]
-        log.info("working", instance=context.instance, tasks=list(context.tasks))
+        log.info("working", instance=context.instance, tasks=list(context.tasks), url=url)
         shutdown.serving = True
         await shutdown.asked.wait()
         log.info("stopping", instance=context.instance)
+        app[HEALTH].accepting = False
         DRAINING.set(1)
         # What is cut off is done again, here or by another worker: effects are idempotent, and leases are given back.
         await shutdown.while_time(asyncio.gather(end(tasks), context.followers.stop()))

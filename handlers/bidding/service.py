@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from handlers.bidding.metrics import BIDS
 from handlers.bidding.projection import Projection
 from handlers.bidding.views import auction_view, may_see
 from models.rules.auction.naming import public_stream, truth_stream
@@ -57,6 +58,15 @@ class Auctions:
             AppError: FORBIDDEN for whoever is no freelancer, SELF_BID for the client, BLOCKED for whom the client has blocked,
                 AUCTION_NOT_FOUND, any of bidding.md, UNAVAILABLE.
         """
+        try:
+            answer = await self._bid(bidder, auction, payload, key)
+        except AppError as error:
+            BIDS.labels(error.code).inc()
+            raise
+        BIDS.labels("replayed" if answer.replayed else "accepted").inc()
+        return answer
+
+    async def _bid(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str) -> Answer:
         if not bidder.may_bid:
             owner = (await self._visible(bidder, auction)).owner
             raise AppError("SELF_BID") if bidder.id == owner else AppError("FORBIDDEN", "Only freelancers bid")

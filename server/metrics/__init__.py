@@ -37,6 +37,8 @@ RATE_LIMITED: Final = Counter(
     ("scope",),
 )
 
+INFO: Final = Gauge("rialto_info", "Always 1; says what this process is", ("instance", "role", "release"))
+
 DRAINING: Final = Gauge("rialto_draining", "1 from the moment when this process was asked to end")
 
 JOBS_CREATED: Final = Counter("jobs_created_total", "Jobs posted on this instance")

@@ -25,7 +25,7 @@ from engineio.base_server import BaseServer
 
 from server.realtime import frames
 from server.realtime.frames import Frame
-from server.realtime.metrics import SLOW_CLIENTS
+from server.realtime.metrics import SLOW_CLIENTS, TRAFFIC
 
 if TYPE_CHECKING:
     from server.realtime.engine import Engine
@@ -121,7 +121,9 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         elif transport.get_write_buffer_size() > self.server.outbound_limit:
             self._cut_off()
         else:
-            transport.write(frame.websocket)
+            data = frame.websocket
+            TRAFFIC.sent += len(data)
+            transport.write(data)
 
     @property
     def unsent(self) -> bool:
@@ -218,6 +220,7 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         payload = _SEPARATOR.encode().join(self.queue) or frames.NOOP.packet
         self.queue.clear()
         self._queued_bytes = 0
+        TRAFFIC.sent += len(payload)
         return payload
 
     async def post(self, request: web.Request) -> None:
@@ -258,6 +261,7 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         if (request.content_length or 0) > limit or len(body) > limit:
             self.end(TRANSPORT_ERROR)
             raise Refused(3, status=413, message="Payload too large")
+        TRAFFIC.received += len(body)
         packets = body.decode().split(_SEPARATOR)
         if len(packets) > PAYLOAD_PACKETS or any(packet[:1] not in {"1", "3", "4", "b"} for packet in packets):
             self.end(PARSE_ERROR)
@@ -319,9 +323,15 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
             if count % TURN_PACKETS == 0:
                 await asyncio.sleep(0)
             if message.type is WSMsgType.TEXT:
+                TRAFFIC.received += _size(message.data)
                 await self.accept(message.data)
             elif message.type is WSMsgType.BINARY:
+                TRAFFIC.received += len(message.data)
                 await self.server.handlers["message"](self.sid, message.data)
             else:
                 break
         self.end(TRANSPORT_CLOSE)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

@@ -23,6 +23,11 @@ class LiveSessions:
         self._by_session: dict[str, dict[Closable, int]] = {}
         self._by_user: dict[str, dict[Closable, int]] = {}
 
+    @property
+    def users(self) -> int:
+        """How many users have live connections here."""
+        return len(self._by_user)
+
     def add(self, principal: Principal, connection: Closable) -> None:
         """Count one use of the connection by the principal; a transport may be used in several namespaces."""
         for uses in (

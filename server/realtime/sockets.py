@@ -14,6 +14,7 @@ from server.limits.address import ClientAddresses
 from server.limits.limits import Limits
 from server.realtime.departure import see_off
 from server.realtime.engine import OUTBOUND_LIMIT, Server
+from server.realtime.metrics import ACTIVE_USERS, TRANSPORTS
 from server.realtime.namespace import Namespace
 from server.realtime.peer import CONNECT_TIMEOUT_S, Edge, Peer
 from server.realtime.session import Session
@@ -88,6 +89,8 @@ class Sockets:
         addresses = self._server.eio.addresses = ClientAddresses(settings.trusted_proxies)
         self._server.eio.origins = Origins(settings.cors_origins, addresses)
         self._server.eio.outbound_limit = outbound_limit
+        TRANSPORTS.set_function(lambda: len(self._peers))
+        ACTIVE_USERS.set_function(lambda: self.sessions.users)
 
     def __iter__(self) -> Iterator[Namespace]:
         return iter(self._namespaces.values())

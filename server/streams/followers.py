@@ -82,6 +82,7 @@ class Followers:
         self._source = source
         self._followers: dict[str, Follower] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._leasing: set[asyncio.Task[bool]] = set()
 
     def add(self, follower: Follower) -> None:
         """Register a follower; it runs where `start()` is called."""
@@ -100,14 +101,10 @@ class Followers:
         """Stop, and give the leases back so that another worker need not wait."""
         await end(self._tasks)
         self._tasks = []
+        await asyncio.gather(*self._leasing, return_exceptions=True)
+        await self._release()
 
     async def _run_for_ever(self, follower: Follower) -> None:
-        try:
-            await self._run_again_and_again(follower)
-        finally:
-            await self._release(follower)
-
-    async def _run_again_and_again(self, follower: Follower) -> None:
         while True:
             try:
                 if await self._lease(follower):
@@ -198,6 +195,13 @@ class Followers:
     # -- lease and position -------------------------------------------------------------------------------------------
 
     async def _lease(self, follower: Follower) -> bool:
+        # Not to be cancelled: MongoDB would give the lease all the same, after all had been given back.
+        task = asyncio.create_task(self._take(follower), name=f"lease {follower.name}")
+        self._leasing.add(task)
+        task.add_done_callback(self._leasing.discard)
+        return await asyncio.shield(task)
+
+    async def _take(self, follower: Follower) -> bool:
         now = self._clock.now_datetime()
         free = {"$or": [{"owner": None}, {"owner": self._source}, {"lease_until": {"$lt": now}}]}
         until = now + timedelta(seconds=_LEASE_S)
@@ -222,13 +226,12 @@ class Followers:
         if not kept.matched_count:
             raise _LeaseLost
 
-    async def _release(self, follower: Follower) -> None:
+    async def _release(self) -> None:
+        """Give all leases back; when nothing of ours is under way any more, which would take them again."""
         try:
-            await self._positions.update_one(
-                {"_id": follower.name, "owner": self._source}, {"$set": {"owner": None, "lease_until": None}}
-            )
+            await self._positions.update_many({"owner": self._source}, {"$set": {"owner": None, "lease_until": None}})
         except PyMongoError as error:
-            log.warning("follower.release_failed", follower=follower.name, error=str(error))  # the lease runs out
+            log.warning("follower.release_failed", error=str(error))  # they run out
 
     async def _forget_token(self, follower: Follower) -> None:
         await self._positions.update_one({"_id": follower.name, "owner": self._source}, {"$unset": {"token": ""}})

@@ -176,6 +176,11 @@ class Hub:
         feed = self._feeds.get(stream)
         return len(feed.sinks) if feed else 0
 
+    @property
+    def subscriptions(self) -> int:
+        """How many sinks watch streams on this instance, each stream counted."""
+        return sum(len(feed.sinks) for feed in self._feeds.values())
+
     async def _join_at_state(self, feed: _Feed, sink: Sink) -> Opening:
         while True:
             seq, state = await self._current(feed.stream)

@@ -18,6 +18,9 @@ COMMIT_SECONDS: Final = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 ACTIVE: Final = Gauge("rialto_streams_active", "Streams whose state is in memory")
+SUBSCRIPTIONS: Final = Gauge(
+    "rialto_stream_subscriptions", "Sockets, event streams and long polls that watch a stream, each stream counted"
+)
 WATCHED: Final = Gauge("rialto_streams_watched", "Streams with local subscribers")
 GAPS: Final = Counter("rialto_stream_gaps_repaired_total", "Jumps in seq that were filled from the store")
 DELIVERED: Final = Counter("rialto_stream_events_delivered_total", "Events handed to local subscribers, per subscriber")

@@ -34,6 +34,20 @@ def build_web(context: Context) -> web.Application:
     `app[HEALTH]` takes more checks until the application starts, and stops being ready when it shuts down.
     """
     settings = context.settings
+    app = build_operations(context)
+    answers = StoredAnswers(context.db[IdempotencyRecord.Settings.name], context.clock)
+    for route in context.router:
+        endpoint = Endpoint(route, context.tokens, answers, context.limits, settings.max_body)
+        app.router.add_route(route.method, API_PREFIX + route.path, endpoint.handle)
+        if route.method == "GET":
+            app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)
+    app.add_routes(docs_routes(context.router, release()))
+    return app
+
+
+def build_operations(context: Context) -> web.Application:
+    """The application with what operators ask for alone: health and metrics; all that a worker serves."""
+    settings = context.settings
     addresses = ClientAddresses(settings.trusted_proxies)
     headers = ResponseHeaders(
         Origins(settings.cors_origins, addresses),
@@ -48,14 +62,6 @@ def build_web(context: Context) -> web.Application:
     )
     app[HEALTH] = health
     app.on_response_prepare.append(headers.add)
-
-    answers = StoredAnswers(context.db[IdempotencyRecord.Settings.name], context.clock)
-    for route in context.router:
-        endpoint = Endpoint(route, context.tokens, answers, context.limits, settings.max_body)
-        app.router.add_route(route.method, API_PREFIX + route.path, endpoint.handle)
-        if route.method == "GET":
-            app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)
-    app.add_routes(docs_routes(context.router, release()))
 
     standard_checks(health, context.client, context.redis, settings.data_dir)
     app.add_routes(health.routes())

@@ -17,9 +17,13 @@ from server.web.endpoint import PRINCIPAL
 from server.web.headers import ResponseHeaders, request_id
 from server.web.health import Health
 from server.web.problems import as_app_error, problem_response
+from server.web.router import API_PREFIX
 
-_QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Asked every few seconds by machines: logged at debug only."""
+_SOCKETS: Final = "/socket.io/"
+_EVENTS: Final = f"{API_PREFIX}/streams/{{stream}}/events"
+
+_QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics", _SOCKETS})
+"""Asked again and again by machines: what succeeds is logged at debug only."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +68,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _record(request: web.Request, response: web.StreamResponse, seconds: float) -> None:
     route = _route_of(request)
     status = response.status
-    if status != 101 and response.content_type != "text/event-stream":
+    if not _waits(request, response, route):
         HTTP_SECONDS.labels(_method_of(request), route, str(status)).observe(seconds)
     principal = request.get(PRINCIPAL)
-    write = log.debug if route in _QUIET else log.info
+    write = log.debug if route in _QUIET and status < 400 else log.info
     write(
         "request",
         user_id=principal.id if principal else None,
@@ -77,6 +81,13 @@ def _record(request: web.Request, response: web.StreamResponse, seconds: float) 
         status=status,
         response_time_ms=round(seconds * 1000, 2),
     )
+
+
+def _waits(request: web.Request, response: web.StreamResponse, route: str) -> bool:
+    """Whether an answer takes long because it is meant to: sockets, polls for sockets, event streams, long polls."""
+    if route == _EVENTS:
+        return "wait=" in request.query_string or response.content_type == "text/event-stream"
+    return route == _SOCKETS
 
 
 def _route_of(request: web.Request) -> str:

@@ -30,12 +30,12 @@ _URL = re.compile(r"^(http://127\.0\.0\.1:\d+)$", re.MULTILINE)
 
 
 @pytest.fixture
-async def start(mongodb_url: str, redis_url: str, database: str, tmp_path: Path) -> AsyncIterator[Start]:
+async def start(mongodb_url: str, clean_redis_url: str, database: str, tmp_path: Path) -> AsyncIterator[Start]:
     """`await start("serve", "--port", "0", drain_s=5)`: a process of the market."""
     base = {name: value for name, value in os.environ.items() if not name.startswith("RIALTO_")} | {
         "RIALTO_MONGODB_URL": mongodb_url,
         "RIALTO_MONGODB_DATABASE": database,
-        "RIALTO_REDIS_URL": redis_url,
+        "RIALTO_REDIS_URL": clean_redis_url,
         "RIALTO_TOKEN_SECRET": secrets.token_urlsafe(48),
         "RIALTO_DATA_DIR": str(tmp_path),
         "RIALTO_ARGON2_MEMORY_KIB": "64",
@@ -152,8 +152,9 @@ async def test_without_clients_it_ends_at_once(start: Start) -> None:
 
 async def test_a_second_signal_cuts_it_short(start: Start) -> None:
     child = await start("serve", "--port", "0", drain_s=600, drain_rate=0.01)
-    async with Wire(await url_of(child), "websocket") as wire:
-        assert "sid" in await wire.connect("/bidding")
+    url = await url_of(child)
+    async with Wire(url, "websocket"), Wire(url, "websocket") as wire:
+        assert "sid" in await wire.connect("/bidding")  # the second is asked to leave minutes after the first
         child.signal(signal.SIGTERM)
         child.signal(signal.SIGTERM)  # `timeout` sends it twice, and means it once
         await until(lambda: logged(child, "draining"))
