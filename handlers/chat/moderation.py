@@ -21,7 +21,6 @@ from models.audit import AuditEntry
 from models.ban import Ban
 from models.block import Block
 from models.report import Report
-from server.errors import AppError
 from server.streams.followers import Follower
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def add_moderation(context: Context, rooms: Rooms) -> list[Check]:
         while True:
             try:
                 await reports.sweep()
-            except (AppError, PyMongoError) as error:
+            except PyMongoError as error:
                 log.warning("moderation.sweep_failed", error=str(error))
             await asyncio.sleep(_PAUSE_S)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -22,6 +23,8 @@ from models.rules.room.state import State
 from server.auth.principal import Principal
 from server.clock import Clock, derived_id, to_rfc3339
 from server.errors import AppError
+
+log = structlog.get_logger(__name__)
 
 _ABANDONED_MS: Final = 15_000
 """What was decided so long ago and has no effects yet has lost its process."""
@@ -118,13 +121,16 @@ class Reports:
         """Do what was decided by processes that have died since; how many reports were looked at.
 
         Raises:
-            AppError, PyMongoError: try again later.
+            PyMongoError: try again later.
         """
         before = self._clock.now() - _ABANDONED_MS
         found = Report.get_pymongo_collection().find({"resolution.pending": {"$gt": 0, "$lt": before}})
         reports = await found.limit(_BATCH).to_list()
         for report in reports:
-            await self._carry_out(report)
+            try:
+                await self._carry_out(report)
+            except AppError as error:  # the others need not wait for this one
+                log.warning("reports.not_carried_out", report=report["_id"], error=str(error))
         return len(reports)
 
     # -- inside -------------------------------------------------------------------------------------------------------
