@@ -80,7 +80,7 @@ class Subscription:
     event of a stream before it knows where the stream began.
     """
 
-    __slots__ = ("_connection", "_corked", "_stream", "_streams", "_watchers")
+    __slots__ = ("_closed", "_connection", "_corked", "_stream", "_streams", "_watchers")
 
     def __init__(self, connection: Connection, stream: str, streams: Streams, watchers: Watchers) -> None:
         self._connection = connection
@@ -88,6 +88,7 @@ class Subscription:
         self._streams = streams
         self._watchers = watchers
         self._corked: list[Batch | Signal] | None = []
+        self._closed = False
 
     def begin(self) -> None:
         """Enter it into the connection; delivery begins after the ack."""
@@ -117,8 +118,10 @@ class Subscription:
         return await self._streams.permitted(self._connection.principal, self._stream)
 
     def close(self, reason: str) -> None:
-        """See `server.streams.hub.Sink`."""
-        self.end()
+        """See `server.streams.hub.Sink`. What is held back came before that, so it is the client's still."""
+        self._closed = True
+        if self._corked is None:
+            self.end()
 
     def cork(self) -> None:
         """Hold back what comes from now on."""
@@ -133,12 +136,13 @@ class Subscription:
                 self._connection.deliver(held)
             else:
                 self._connection.signal(held)
+        if self._closed:
+            self.end()
 
     def end(self) -> None:
         """Stop watching; nothing is delivered after this. Idempotent."""
         self._streams.hub.unsubscribe(self._stream, self)
         if self._connection.subscriptions.get(self._stream) is self:
-            self.uncork()  # what came before the end is the client's
             del self._connection.subscriptions[self._stream]
             self._watchers.detach(self._connection, self._stream)
             for observer in self._connection.namespace.observers:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server.streams.hub import Opening, Sink
 from tests.server.realtime.conftest import Market, Open
 from tests.server.realtime.wire import Closed, Wire
 from tests.waiting import until
@@ -364,6 +365,25 @@ async def test_subscribing_again_replaces(market: Market) -> None:
     assert (await wire.event())["seq"] == 2
     assert (await wire.command("sync_time", {"t0": 1}))["ok"]
     assert wire.events == []
+
+
+async def test_what_happens_while_a_subscription_is_replaced_comes_once(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await market.add("tally:a")
+    wire = await market.member()
+    await wire.command("subscribe", {"stream": "tally:a"})
+    subscribe = market.streams.hub.subscribe
+
+    async def slowly(stream: str, after: int | None, sink: Sink) -> Opening:
+        await market.add(stream)
+        return await subscribe(stream, after, sink)
+
+    monkeypatch.setattr(market.streams.hub, "subscribe", slowly)
+    answer = await wire.command("subscribe", {"stream": "tally:a", "after": 1})
+    assert [event["seq"] for event in answer["events"]] == [2]
+    await market.add("tally:a")
+    assert [event["seq"] for event in (await wire.event())["events"]] == [3]
 
 
 async def test_failed_replacement_keeps_the_former(market: Market) -> None:
