@@ -75,7 +75,7 @@ class Cluster:
         self.names = tuple(instances)
         self.token_secret = secrets.token_urlsafe(48)
         self.ports: dict[str, int] = {}
-        for name in self.names:
+        for name in (*self.names, WORKER):
             self.ports[name] = steady_port(list(self.ports.values()))
         self.children: dict[str, Child] = {}
         self._settings = dict(settings or {})
@@ -105,7 +105,7 @@ class Cluster:
         return {name: self.url(name) for name in self.names}
 
     def url(self, name: str) -> str:
-        """Where an instance is, past any proxy."""
+        """Where an instance is, past any proxy; or a worker's health and metrics."""
         return f"http://127.0.0.1:{self.ports[name]}"
 
     # -- one process --------------------------------------------------------------------------------------------------
@@ -114,11 +114,13 @@ class Cluster:
         """Start an instance, or a worker of any other name, unless it runs; does not wait for it to be ready."""
         if (known := self.children.get(name)) is not None and known.running:
             return
-        command = ["serve", "--port", str(self.ports[name])] if name in self.ports else ["worker"]
+        if name not in self.ports:
+            self.ports[name] = steady_port(list(self.ports.values()))
+        port = str(self.ports[name])
         child = self.children[name] = Child(
-            [sys.executable, "-m", "server", *command],
+            [sys.executable, "-m", "server", "serve" if name in self.names else "worker"],
             log=self.folder / f"{name}.log",
-            env={**self.environment(), "RIALTO_INSTANCE": name},
+            env={**self.environment(), "RIALTO_INSTANCE": name, "RIALTO_PORT": port, "RIALTO_WORKER_PORT": port},
         )
         await child.start()
 
@@ -147,7 +149,7 @@ class Cluster:
         self.children[name].signal(number)
 
     async def ready(self, name: str, status: str = "ok") -> None:
-        """Return when an instance says that it works, with all of its surroundings; `degraded`: without Valkey."""
+        """Return when a process says that it works, with all of its surroundings; `degraded`: without Valkey."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as http:
 
             async def works() -> bool:

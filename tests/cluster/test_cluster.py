@@ -35,7 +35,7 @@ async def test_stock_clients(cluster: Cluster, proxy: Proxy, transport: str) -> 
     await run(proxy, "cluster", CLUSTER_TRANSPORT=transport, CLUSTER_PIDS=json.dumps(pids))
     requests = [line for line in proxy.log()[before:] if line["path"] == "/socket.io/"]
     assert {line["upstream"].rpartition("127.0.0.1:")[2] for line in requests} >= {
-        str(port) for port in cluster.ports.values()
+        str(cluster.ports[name]) for name in cluster.names
     }
     if transport == "polling":
         assert len(requests) > 600, len(requests)
