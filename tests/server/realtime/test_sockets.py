@@ -483,7 +483,7 @@ async def test_logout_answers_a_waiting_poll(market: Market) -> None:
 
 
 async def test_expired_token_closes_the_transport(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market.tokens, "lifetime_s", 1)
+    monkeypatch.setattr(market.tokens, "lifetime_s", 2)  # whole seconds: one might be over at once
     wire = await market.member(auth={"token": market.token()})
     await wire.closing()
     assert market.sockets.open_transports == 0
