@@ -229,7 +229,10 @@ class Followers:
     async def _release(self) -> None:
         """Give all leases back; when nothing of ours is under way any more, which would take them again."""
         try:
-            await self._positions.update_many({"owner": self._source}, {"$set": {"owner": None, "lease_until": None}})
+            await self._positions.update_many(
+                {"_id": {"$in": list(self._followers)}, "owner": self._source},
+                {"$set": {"owner": None, "lease_until": None}},
+            )
         except PyMongoError as error:
             log.warning("follower.release_failed", error=str(error))  # they run out
 

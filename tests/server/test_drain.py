@@ -113,8 +113,12 @@ async def test_a_web_instance_lets_its_clients_go(start: Start, http: ClientSess
         for wire in (socket, poller):
             assert "sid" in await wire.connect("/bidding")
         waiting = asyncio.ensure_future(http.get(f"{events}&wait=30"))
-        await asyncio.sleep(0.2)  # until the long poll waits
 
+        async def both_wait() -> bool:
+            async with http.get(f"{url}/metrics") as metrics:
+                return "rialto_stream_subscriptions 2.0" in await metrics.text()
+
+        await until(both_wait)
         child.signal(signal.SIGTERM)
         await until(lambda: logged(child, "draining"))
         async with http.get(f"{url}/health/ready") as ready:
