@@ -20,6 +20,7 @@ from server.realtime.namespace import Namespace
 from server.realtime.packets import Head, Kind, Packet, head, parse
 from server.realtime.session import PARSE_ERROR, SERVER_DISCONNECT, Session
 from server.realtime.sessions import LiveSessions
+from server.web.outage import is_outage
 
 CONNECT_TIMEOUT_S: Final = 45.0
 """A transport that enters no namespace within this time is closed, as the JavaScript server does."""
@@ -178,13 +179,8 @@ class Peer:
             self._edge.limits.connect(self.session.sid)
             async with asyncio.timeout(self._edge.command_timeout_s):
                 await self._admit(namespace, auth or {})
-        except AppError as error:
-            self._refuse(name, error.code)
-        except TimeoutError:
-            self._refuse(name, "UNAVAILABLE")
-        except Exception:
-            log.exception("realtime.connect_failed", namespace=name)
-            self._refuse(name, "INTERNAL")
+        except Exception as error:
+            self._refuse(name, _as_app_error(error, "connect").code)
 
     async def _admit(self, namespace: Namespace, auth: dict[str, Any]) -> None:
         token = auth.get("token")
@@ -252,5 +248,8 @@ def _as_app_error(error: Exception, command: str) -> AppError:
         return error
     if isinstance(error, TimeoutError):
         return AppError("UNAVAILABLE", "The command was not settled in time; send it again with the same key")
+    if is_outage(error):
+        log.warning("realtime.unavailable", command=command, kind=type(error).__name__, error=str(error)[:300])
+        return AppError("UNAVAILABLE")
     log.error("realtime.command_failed", command=command, exc_info=error)
     return AppError("INTERNAL")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from pydantic import BaseModel
+from pymongo.errors import AutoReconnect
 
 from models.rules.stream import Command
 from server.auth.principal import Principal
@@ -135,11 +136,14 @@ def _namespace(market: Market) -> Namespace:
     async def crash(connection: Connection, body: Nothing) -> dict[str, Any]:
         raise RuntimeError("an internal name")
 
+    async def dig(connection: Connection, body: Nothing) -> dict[str, Any]:
+        raise AutoReconnect("an internal name")
+
     async def muddle(connection: Connection, body: Nothing) -> dict[str, Any]:
         return {"unencodable": object()}
 
     namespace.command("add", Add, add, answer=Added, summary="Add", errors=("BID_TOO_WEAK",))
-    for name, handler in {"wait": wait, "note": note, "crash": crash, "muddle": muddle}.items():
+    for name, handler in {"wait": wait, "note": note, "crash": crash, "dig": dig, "muddle": muddle}.items():
         namespace.command(name, Nothing, handler, answer=Nothing, summary=name)
     return namespace
 

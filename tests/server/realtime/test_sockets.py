@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from server.streams.hub import Opening, Sink
 from tests.server.realtime.conftest import Market, Open
@@ -108,13 +109,19 @@ async def test_logout_during_the_handshake_is_noticed(market: Market, monkeypatc
     assert market.sockets.close_user("ann") == 0
 
 
-async def test_failing_token_check_refuses_without_internals(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(RuntimeError("an internal name"), "INTERNAL"), (AutoReconnect("an internal name"), "UNAVAILABLE")],
+)
+async def test_failing_token_check_refuses_without_internals(
+    market: Market, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
     async def fail(session: str) -> bool:
-        raise RuntimeError("an internal name")
+        raise error
 
     monkeypatch.setattr(market.revoked, "denies", fail)
     wire = await market.wire()
-    assert await wire.connect("/members", {"token": market.token()}) == {"message": "INTERNAL"}
+    assert await wire.connect("/members", {"token": market.token()}) == {"message": code}
 
 
 async def test_transport_that_enters_nothing_is_closed(open_market: Open) -> None:
@@ -203,6 +210,14 @@ async def test_defects_are_answered_without_internals(market: Market, caplog: py
         assert error_of(answer) == "INTERNAL"
         assert "internal name" not in str(answer)
     assert (await wire.command("add", {"stream": "tally:a", "n": 1}))["ok"]
+
+
+async def test_absent_databases_are_worth_a_retry(market: Market) -> None:
+    wire = await market.member()
+    answer = await wire.command("dig", {})
+    assert error_of(answer) == "UNAVAILABLE"
+    assert answer["error"]["retryable"]
+    assert "internal name" not in str(answer)
 
 
 async def test_command_without_ack_is_executed(market: Market) -> None:
