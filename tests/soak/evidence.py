@@ -8,16 +8,13 @@ from typing import Any
 
 import aiohttp
 import orjson
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.collection import AsyncCollection
 
-from models.event import EventDocument
 from server.dev.api import Api
 from server.streams.event import StoredEvent
 from tests.soak.client import fingerprint
-from tests.soak.cluster import DATABASE, Cluster
-from tests.soak.patience import patiently
+from tests.soak.cluster import Cluster
 from tests.soak.people import Auction, Bidder, Watcher
+from tests.waiting import patiently
 
 
 async def download(http: aiohttp.ClientSession, url: str, path: str, token: str | None = None) -> bytes:
@@ -85,12 +82,7 @@ class Evidence:
 
     async def stored(self, cluster: Cluster) -> None:
         """MongoDB holds the same events; each bid's key once, at the seq that was acknowledged; no refused one."""
-        client: AsyncMongoClient[dict[str, Any]]
-        async with AsyncMongoClient(cluster.mongod.url, tz_aware=True) as client:
-            stored: AsyncCollection[dict[str, Any]] = client[DATABASE][EventDocument.Settings.name]
-            documents: list[dict[str, Any]] = (
-                await stored.find({"stream": self.auction.stream}).sort("seq", 1).to_list()
-            )
+        documents = await cluster.stored(self.auction.stream)
         assert [StoredEvent.from_document(document).wire for document in documents] == list(self.lines)
         keyed = [(document["actor"], document["key"]) for document in documents if document["type"] == "bid"]
         assert len(set(keyed)) == len(keyed), "a key is in the log twice"

@@ -16,10 +16,10 @@ import aiohttp
 from server.auth.admins import grant_admin
 from server.dev.api import Api
 from server.dev.demo import rfc3339
-from tests.soak.cluster import DATABASE, Cluster
+from tests.soak.cluster import Cluster
 from tests.soak.evidence import Evidence
-from tests.soak.patience import patiently
 from tests.soak.people import START_AMOUNT, Auction, Bidder, Listener, Watcher
+from tests.waiting import patiently
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class Market:
 
     async def _admin(self) -> Account:
         account = await registered(self._http, self.auction.urls[0], "client")
-        assert await grant_admin(self.cluster.mongod.url, DATABASE, account.email)
+        assert await grant_admin(self.cluster.databases.mongodb_url, self.cluster.databases.name, account.email)
         await account.api.sign_in()
         return account
 

@@ -12,15 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
-from pymongo import AsyncMongoClient
 
-from models.event import EventDocument
 from server.dev.demo import rfc3339
 from tests.server.realtime.wire import Wire
 from tests.soak.client import LOST, Client, Reader, breathe, fingerprint
-from tests.soak.cluster import DATABASE, Cluster
+from tests.soak.cluster import Cluster
 from tests.soak.market import Account, registered
-from tests.soak.patience import patiently
+from tests.waiting import patiently
 
 NAMESPACE: Final = "/chat"
 
@@ -209,11 +207,8 @@ class Talk:
             assert texts == [f"{number} from {talker.user}" for number in range(1, len(texts) + 1)]
 
     async def _stored_once(self) -> None:
-        client: AsyncMongoClient[dict[str, Any]]
-        async with AsyncMongoClient(self.cluster.mongod.url) as client:
-            stored = client[DATABASE][EventDocument.Settings.name]
-            documents = await stored.find({"stream": self.room.stream, "type": "message"}).to_list()
-        keys = [(document["actor"], document["key"]) for document in documents]
+        documents = await self.cluster.stored(self.room.stream)
+        keys = [(document["actor"], document["key"]) for document in documents if document["type"] == "message"]
         assert len(set(keys)) == len(keys), "a key is in the room twice"
         assert set(keys) == {(one.user, one.sent["key"]) for one in self.room.said}
 

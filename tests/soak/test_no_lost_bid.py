@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.soak.cluster import INSTANCES, Cluster
+from tests.cluster.cluster import NAMES, WORKER
+from tests.soak.cluster import Cluster
 from tests.soak.market import Crowd, market
-from tests.soak.patience import patiently
+from tests.waiting import patiently
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ async def test_instances_killed(cluster: Cluster, size: Size) -> None:
                 if kill >= size.kills and len(trade.auction.placed) >= size.crowd.bids:
                     break
                 await asyncio.sleep(size.pause_s)
-                victim = kill % INSTANCES
+                victim = NAMES[kill % len(NAMES)]
                 await cluster.ready(victim)  # those before it may still be on their way
-                await cluster.kill_instance(victim)
+                await cluster.kill(victim)
                 trade.auction.tally["instances killed"] += 1
                 await trade.more_bids(1)
-                await cluster.start_instance(victim)
+                await cluster.start(victim)
         await trade.prove()
 
 
@@ -65,12 +66,12 @@ async def test_valkey_killed(cluster: Cluster, size: Size) -> None:
         some = size.crowd.bids // 4
         async with trade.trading():
             await trade.more_bids(some)
-            await cluster.kill_valkey()
-            await cluster.replace_instance(1)
-            await cluster.ready(1, "degraded")
+            await cluster.databases.kill_valkey()
+            await cluster.replace(NAMES[1])
+            await cluster.ready(NAMES[1], "degraded")
             reached = [len(watcher.seen) + some for watcher in trade.watchers]
             await trade.watchers_reach(reached, "without Valkey")
-            await cluster.start_valkey()
+            await cluster.databases.start_valkey()
             await cluster.whole()
             reached = [len(watcher.seen) + some for watcher in trade.watchers]
             await trade.watchers_reach(reached, "with Valkey back")
@@ -84,14 +85,14 @@ async def test_mongodb_stopped(cluster: Cluster, size: Size) -> None:
         async with trade.trading():
             for number in size.outages:
                 await trade.more_bids(some)
-                await cluster.stop_mongodb(number)
+                await cluster.databases.stop_mongodb(number)
                 await trade.tallies("UNAVAILABLE", size.crowd.bidders)
                 placed = len(trade.auction.placed)
                 await trade.is_refused_for_now()
                 await asyncio.sleep(size.outage_s)
                 assert len(trade.auction.placed) == placed, "a bid was acknowledged without MongoDB"
-                await cluster.replace_instance(0)
-                await cluster.start_mongodb()
+                await cluster.replace(NAMES[0])
+                await cluster.databases.start_mongodb()
             await trade.more_bids(some)
         await trade.prove()
 
@@ -104,16 +105,16 @@ async def test_worker_killed(cluster: Cluster, size: Size) -> None:
         async with trade.trading():
             for _ in range(size.kills):
                 await trade.more_bids(size.crowd.bids // size.kills)
-                await cluster.kill_worker("worker")
+                await cluster.kill(WORKER)
                 trade.auction.tally["workers killed"] += 1
-                await cluster.start_worker("worker")
+                await cluster.start(WORKER)
             await trade.no_more_bids()
-            await cluster.kill_worker("worker")
+            await cluster.kill(WORKER)
             await trade.passes_its_end()
-            await cluster.start_worker("worker")
-            await cluster.start_worker("rival")
+            await cluster.start(WORKER)
+            await cluster.start("rival")
             await patiently(lambda: all(watcher.ended for watcher in trade.watchers), "the auction to close")
-            assert {await bidder.refusal() for bidder in trade.bidders[:INSTANCES]} == {"AUCTION_CLOSED"}
-        await cluster.stop_worker("rival")
+            assert {await bidder.refusal() for bidder in trade.bidders[: len(NAMES)]} == {"AUCTION_CLOSED"}
+        await cluster.stop("rival")
         evidence = await trade.prove()
     evidence.closed_once_at_the_end()

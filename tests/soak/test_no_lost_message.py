@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.soak.cluster import INSTANCES, Cluster
+from tests.cluster.cluster import NAMES
+from tests.soak.cluster import Cluster
 from tests.soak.talk import Company, talk
 
 log = logging.getLogger(__name__)
@@ -39,16 +40,16 @@ async def test_instances_and_valkey_killed(cluster: Cluster, size: Size) -> None
                     break
                 await asyncio.sleep(size.pause_s)
                 if kill % 4 == 3:
-                    await cluster.kill_valkey()
+                    await cluster.databases.kill_valkey()
                     room.room.tally["Valkeys killed"] += 1
                     await room.more_messages(5)
-                    await cluster.start_valkey()
+                    await cluster.databases.start_valkey()
                 else:
-                    victim = kill % INSTANCES
+                    victim = NAMES[kill % len(NAMES)]
                     await cluster.ready(victim)
-                    await cluster.kill_instance(victim)
+                    await cluster.kill(victim)
                     room.room.tally["instances killed"] += 1
                     await room.more_messages(1)
-                    await cluster.start_instance(victim)
+                    await cluster.start(victim)
         await room.prove()
     log.info("%d messages; %s", len(room.room.said), dict(sorted(room.room.tally.items())))
