@@ -194,7 +194,6 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
             log.info("draining", instance=context.instance, sockets=context.sockets.open_transports)
             await shutdown.while_patient(_drain(app, context, stream_routes))
             log.info("stopping", instance=context.instance, left_s=round(shutdown.left_s, 1))
-    shutdown.done()
 
 
 async def _drain(app: web.Application, context: Context, stream_routes: StreamRoutes) -> None:
@@ -233,7 +232,6 @@ async def work(settings: Settings) -> None:
         DRAINING.set(1)
         # What is cut off is done again, here or by another worker: effects are idempotent, and leases are given back.
         await shutdown.while_time(asyncio.gather(end(tasks), context.followers.stop()))
-    shutdown.done()
 
 
 def describe_openapi(settings: Settings) -> dict[str, Any]:

@@ -97,13 +97,10 @@ class Shutdown:
             async with asyncio.timeout(self.left_s - min(_CLOSING_SHARE * self._limit_s, self.left_s / 2)):
                 await work
 
-    def done(self) -> None:
-        """The process ends by itself now."""
+    def _end_within(self, seconds: float) -> None:
+        """Watch from a thread that is never called off: even what comes after the event loop may hang."""
         if self._watch is not None:
             self._watch.cancel()
-
-    def _end_within(self, seconds: float) -> None:
-        self.done()
         self._ends_at = time.monotonic() + seconds
         self._watch = threading.Timer(seconds, _end_at_once)
         self._watch.daemon = True

@@ -21,6 +21,7 @@ from pymongo import AsyncMongoClient
 
 from models.rules.times import to_rfc3339
 from server.dev.child import Child
+from server.drain import paced
 from tests.server.realtime.wire import Wire
 from tests.waiting import until
 
@@ -100,6 +101,14 @@ async def job(http: ClientSession, url: str) -> tuple[str, dict[str, str]]:
         posted = await answer.json()
         assert answer.status == 201, posted
         return f"auction:{posted['auction']['id']}", headers
+
+
+@pytest.mark.parametrize(("count", "over_s"), [(0, 1), (1, 0), (7, 0), (3, 0.2), (1_000, 0.25)])
+async def test_pacing_leaves_nobody_out(count: int, over_s: float) -> None:
+    batches = [list(batch) async for batch in paced(range(count), over_s)]
+    assert [one for batch in batches for one in batch] == list(range(count))
+    assert all(batches)
+    assert len(batches) <= max(1, over_s / 0.1)
 
 
 async def test_a_web_instance_lets_its_clients_go(start: Start, http: ClientSession) -> None:
