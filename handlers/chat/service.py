@@ -161,11 +161,10 @@ class Rooms:
         """
         stream = room_stream(room)
         state: State = (await self._streams.known(stream)).state
-        if state.is_member(principal.id):
-            await self._check(principal, state, stream, payload)
-        else:
-            await self._admit(principal, stream, payload)
-        return await self._streams.append(stream, Command("send", principal.id, payload, key, {"id": new_id()}))
+        if not state.is_member(principal.id):
+            state = await self._admit(principal, stream, payload)
+        context = {"id": new_id(), **await self._refusal(principal, state, stream, payload)}
+        return await self._streams.append(stream, Command("send", principal.id, payload, key, context))
 
     async def edit(self, principal: Principal, room: str, payload: Mapping[str, Any], key: str | None) -> Answer:
         """Change one's own message: `{seq, text, mentions?}`.
@@ -173,8 +172,9 @@ class Rooms:
         Raises:
             AppError: as `send`; EDIT_TOO_LATE.
         """
-        await self._check(principal, await self.require_member(principal, room), room_stream(room), payload)
-        return await self._streams.append(room_stream(room), Command("edit", principal.id, payload, key))
+        stream = room_stream(room)
+        refusal = await self._refusal(principal, await self.require_member(principal, room), stream, payload)
+        return await self._streams.append(stream, Command("edit", principal.id, payload, key, refusal))
 
     async def react(self, principal: Principal, room: str, payload: Mapping[str, Any], key: str | None) -> Answer:
         """Set or take back a reaction: `{seq, emoji, on}`.
@@ -182,10 +182,9 @@ class Rooms:
         Raises:
             AppError: as `send`.
         """
-        state = await self.require_member(principal, room)
-        if payload["on"]:
-            await self._check(principal, state, room_stream(room), payload)
-        return await self._streams.append(room_stream(room), Command("react", principal.id, payload, key))
+        state, stream = await self.require_member(principal, room), room_stream(room)
+        refusal = await self._refusal(principal, state, stream, payload) if payload["on"] else {}
+        return await self._streams.append(stream, Command("react", principal.id, payload, key, refusal))
 
     async def delete(self, principal: Principal, room: str, payload: Mapping[str, Any], key: str | None) -> Answer:
         """Delete one's own message, or as a moderator anybody's in any room: `{seq}`.
@@ -275,15 +274,35 @@ class Rooms:
         for check in self.checks:
             await check(principal, state, stream, payload)
 
-    async def _admit(self, principal: Principal, stream: str, payload: Mapping[str, Any]) -> None:
-        """Let somebody say something who, for all that was known, is not in the room."""
-        state = await self._current(stream)
-        if state.is_member(principal.id):
+    async def _refusal(
+        self, principal: Principal, state: State, stream: str, payload: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the checks have against it, as the context of a command: its repetition is answered all the same.
+
+        Raises:
+            AppError: UNAVAILABLE.
+        """
+        try:
             await self._check(principal, state, stream, payload)
-            return
-        job, role = await self._role(principal, state)
-        await self._check(principal, state, stream, payload)
-        await self._join(principal, stream, job, role)
+        except AppError as error:
+            if error.code == "UNAVAILABLE":
+                raise
+            details = {**(error.details or {}), **({"errors": error.errors} if error.errors else {})}
+            return {"refusal": {"code": error.code, "message": error.message, "details": details}}
+        return {}
+
+    async def _admit(self, principal: Principal, stream: str, payload: Mapping[str, Any]) -> State:
+        """Let somebody say something who, for all that was known, is not in the room: the room as it was before.
+
+        Raises:
+            AppError: also what the checks say: who may not speak does not join.
+        """
+        state = await self._current(stream)
+        if not state.is_member(principal.id):
+            job, role = await self._role(principal, state)
+            await self._check(principal, state, stream, payload)
+            await self._join(principal, stream, job, role)
+        return state
 
     async def _join(self, principal: Principal, stream: str, job: Job, role: str) -> None:
         names = None

@@ -47,7 +47,8 @@ class RoomRules:
         """Decide a command at `max(now, t of the last event)`; every draft carries that time, so it is what was judged.
 
         Raises:
-            Rejected: NOT_FOUND before `open`, UNKNOWN_COMMAND, and what the decisions say.
+            Rejected: NOT_FOUND before `open`, UNKNOWN_COMMAND, the context's `refusal {code, message, details}`, and what the
+                decisions say.
         """
         t = max(now, state.t)
         if command.name == "open":
@@ -57,6 +58,9 @@ class RoomRules:
             raise Rejected("UNKNOWN_COMMAND", f"No such command: {command.name}")
         if state.charter == UNOPENED:
             raise Rejected("NOT_FOUND", "No such room")
+        # What is refused for reasons outside the room is refused here, where a repetition has been answered already.
+        if (refusal := command.context.get("refusal")) is not None:
+            raise Rejected(refusal["code"], refusal["message"], **refusal["details"])
         return decide(state, command, t)
 
     def apply(self, state: State, event: Event) -> None:

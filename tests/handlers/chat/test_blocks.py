@@ -43,6 +43,18 @@ async def test_neither_writes_to_the_other_until_it_is_taken_back(
     assert (await market.say(ann, room, "Hello?"))[0] == 201
 
 
+async def test_what_was_said_before_the_block_is_still_answered_for(
+    market: Chat, room: str, client: Person, ann: Person
+) -> None:
+    path, body = f"/rooms/{room}/messages", {"text": "Good morning"}
+    _, first = await market.call("POST", path, ann, body, "morning")
+    await block(market, client, ann)
+    again = await market.call("POST", path, ann, body, "morning")
+    assert again == (201, {**first, "replayed": True})
+    assert (await market.call("POST", path, ann, {"text": "Or not"}, "morning"))[1]["code"] == "IDEMPOTENCY_MISMATCH"
+    assert (await market.call("POST", path, ann, body, "evening"))[1]["code"] == "BLOCKED"
+
+
 async def test_nobody_opens_a_room_with_a_blocker(market: Chat, client: Person, ann: Person) -> None:
     await market.job(client, ann)
     await block(market, ann, client)
