@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from server.dev.api import Api
 from server.dev.demo import rfc3339, web_session
-from server.dev.demo_people import ADMIN, BIDDERS, OWNERS, PASSWORD
+from server.dev.demo_people import ADMIN, BIDDERS, OWNERS, PASSWORD, Person
 
 _PATIENCE_S: Final = 8.0
 _SOON: Final = timedelta(minutes=15)
@@ -27,10 +27,11 @@ Demo accounts, all with the password {password}
 Try, in another terminal:
   watch an auction live
     curl -N -H 'Accept: text/event-stream' {url}/api/v1/streams/auction:{auction}/events
+  follow what its client is told: bids, questions, logins
+    TOKEN=$(curl -s -H 'Content-Type: application/json' -d '{credentials}' {url}/api/v1/auth/login | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+    curl -N -H "Authorization: Bearer $TOKEN" -H 'Accept: text/event-stream' {url}/api/v1/streams/user:{owner}/events
   list the jobs nearest to Berlin
     curl -s '{url}/api/v1/jobs?near=52.52,13.405&radius_km=300&limit=3'
-  log in as a freelancer
-    curl -s -H 'Content-Type: application/json' -d '{credentials}' {url}/api/v1/auth/login
 
 Logs are in {logs}. Ctrl-C stops everything; the data stay.
 """
@@ -46,35 +47,43 @@ async def greeting(url: str, *, logs: Path, began: float, simulated: bool) -> st
         simulated: whether simulated users are about to bid; if so, an auction of theirs is waited for.
     """
     async with web_session() as session:
-        auction = await _worth_watching(Api(session, url), _PATIENCE_S if simulated else 0)
-    credentials = f'{{"email": "{BIDDERS[0].email}", "password": "{PASSWORD}"}}'
+        api = Api(session, url)
+        auction, owner = await _worth_watching(api, _PATIENCE_S if simulated else 0)
+        client = await _person(api, owner)
+    credentials = f'{{"email": "{client.email}", "password": "{PASSWORD}"}}'
     return _TEXT.format(
         url=url,
         seconds=time.monotonic() - began,
         password=PASSWORD,
-        client=OWNERS[0].email,
+        client=client.email,
         freelancer=BIDDERS[0].email,
         admin=ADMIN.email,
         auction=auction,
+        owner=owner,
         credentials=credentials,
         logs=logs,
     ).rstrip()
 
 
-async def _worth_watching(api: Api, patience_s: float) -> str:
-    """The id of an open auction: of those that end soon, which is where people bid, the one that has longest to go."""
+async def _worth_watching(api: Api, patience_s: float) -> tuple[str, str]:
+    """The id of an open auction and of its client: of those that end soon, which is where people bid, the one that has longest to go."""
     deadline = time.monotonic() + patience_s
     while True:
         jobs: list[dict[str, Any]] = (await api.get("/jobs", status="open", sort="newest", limit=100))["items"]
-        ends = {job["auction"]["id"]: job["auction"]["end_at"] for job in jobs if _is_open(job["auction"])}
+        running = [job for job in jobs if job["auction"] is not None and job["auction"]["status"] == "open"]
         soon = rfc3339(datetime.now(UTC) + _SOON)
-        lively = {auction: end for auction, end in ends.items() if end < soon}
-        if lively:
-            return str(max(lively, key=lambda auction: lively[auction]))
-        if time.monotonic() > deadline:
-            return str(min(ends, key=lambda auction: ends[auction], default="ID"))
+        lively = [job for job in running if _end(job) < soon]
+        if lively or time.monotonic() > deadline:
+            chosen = max(lively, key=_end) if lively else min(running, key=_end, default=None)
+            return (chosen["auction"]["id"], chosen["owner"]) if chosen else ("ID", "ID")
         await asyncio.sleep(0.2)
 
 
-def _is_open(auction: dict[str, Any] | None) -> bool:
-    return auction is not None and auction["status"] == "open"
+def _end(job: dict[str, Any]) -> str:
+    return str(job["auction"]["end_at"])
+
+
+async def _person(api: Api, user: str) -> Person:
+    """Which of the demo clients that is."""
+    name = (await api.get(f"/users/{user}"))["name"] if user != "ID" else ""
+    return next((person for person in OWNERS if person.name == name), OWNERS[0])

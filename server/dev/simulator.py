@@ -2,7 +2,7 @@
 
 A `Director` sees to it that some short auctions run: it posts new ones, and the winners accept. A dozen `Bidder`s, each with a
 socket at one of the instances, follow them; each has a limit of its own per auction, so that prices come to rest as they do
-among people. When an instance goes away its bidders resume at another from the last event they saw.
+among people. Now and then one asks something in the job's room, and the client answers. When an instance goes away its bidders resume at another from the last event they saw.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from server.dev.demo import account, auction_terms, job_body, owner_of, rfc3339,
 from server.dev.demo_auctions import Auction
 from server.dev.demo_jobs import JOBS
 from server.dev.demo_people import BIDDERS, Person
+from server.dev.small_talk import REACTIONS, answer, question
 from server.realtime.client import LiveSocket, SocketProblem
 
 BIDDING: Final = 12
@@ -38,16 +39,24 @@ PAUSE_S: Final = 18.0
 ARRIVAL_S: Final = 6.0
 """The bidders come online one after the other within this time."""
 LOOK_S: Final = 5.0
-"""How often the director looks whether an auction is over."""
+"""How often the director looks whether an auction is over, or a question open."""
+CURIOUS: Final = 0.15
+"""How likely a bidder asks something after a bid."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Lot:
-    """One auction as the bidders see it; amounts in minor units."""
+    """One auction as the bidders see it; amounts in minor units.
+
+    Attributes:
+        owner: who posted it in this run.
+        questions: seqs of the messages in the job's room that are to be answered.
+    """
 
     id: str
+    job: str
     sign: int
     start: int
     ends: datetime
@@ -55,6 +64,8 @@ class Lot:
     winner: Person | None = None
     over: bool = False
     limits: dict[Person, int] = field(default_factory=dict)
+    owner: Person | None = None
+    questions: list[int] = field(default_factory=list)
 
     def limit_of(self, bidder: Person) -> int:
         """The amount beyond which this bidder will not go: 3 to 45 percent better than the start."""
@@ -123,6 +134,8 @@ class Director:
                     await self._conclude(lot)
                 while len(self._lots) < RUNNING:
                     await self._post()
+                for lot in self._lots.values():
+                    await self._answer(lot)
             except ApiProblem as problem:
                 log.warning("simulator.director", problem=str(problem))
             await asyncio.sleep(LOOK_S)
@@ -141,7 +154,7 @@ class Director:
             ends = datetime.fromisoformat(auction["end_at"])
             if now < ends < now + timedelta(seconds=2 * LASTS_S[1]):
                 sign = 1 if auction["direction"] == "forward" else -1
-                lot = Lot(auction["id"], sign, auction["start_amount"], ends, auction["price"])
+                lot = Lot(auction["id"], job["id"], sign, auction["start_amount"], ends, auction["price"])
                 self._lots[lot.id] = lot
 
     async def _post(self) -> None:
@@ -152,10 +165,22 @@ class Director:
         ends = datetime.now(UTC) + timedelta(seconds=lasts_s)
         terms["soft_close"] = {**SOFT_CLOSE, "hard_end_at": rfc3339(ends + timedelta(seconds=lasts_s))}
         body = {**job_body(job), "auction": terms}
-        posted = await self._account(owner_of(job)).post("/jobs", body, key=secrets.token_hex(16))
+        owner = owner_of(job)
+        posted = await self._account(owner).post("/jobs", body, key=secrets.token_hex(16))
         sign = 1 if forward else -1
-        lot = Lot(posted["auction"]["id"], sign, terms["start_amount"], ends)
+        lot = Lot(posted["auction"]["id"], posted["id"], sign, terms["start_amount"], ends, owner=owner)
         self._lots[lot.id] = lot
+
+    async def _answer(self, lot: Lot) -> None:
+        """Answer what was asked in the job's room since the last look."""
+        if lot.owner is None or not lot.questions:
+            return
+        api = self._account(lot.owner)
+        room = await api.post("/rooms", {"kind": "job", "job": lot.job})
+        questions, lot.questions = lot.questions, []
+        for seq in questions:
+            said = {"text": answer(self._dice), "reply_to": seq}
+            await api.post(f"/rooms/{room['id']}/messages", said, key=f"answer-{seq}")
 
     async def _conclude(self, lot: Lot) -> None:
         """Let the winner accept, once the auction has really ended."""
@@ -192,14 +217,14 @@ class Bidder:
                 api = account(self._session, url, self._person)
                 await api.sign_in()
                 await socket.connect(url, api.token)
-                await self._bid(socket)
+                await self._bid(socket, api)
             except (SocketProblem, ApiProblem) as problem:
                 log.info("simulator.reconnect", person=self._person.name, problem=str(problem))
             finally:
                 await socket.close()
             await asyncio.sleep(self._dice.uniform(0.5, 3.0))
 
-    async def _bid(self, socket: LiveSocket) -> None:
+    async def _bid(self, socket: LiveSocket, api: Api) -> None:
         following: set[str] = set()
         while socket.connected:
             await asyncio.sleep(min(self._dice.expovariate(1 / PAUSE_S), 4 * PAUSE_S))
@@ -212,7 +237,9 @@ class Bidder:
                 following.add(lot.id)
             running = [lot for lot in self._lots.values() if not lot.over]
             if running:
-                await self._consider(socket, self._dice.choice(running))
+                lot = self._dice.choice(running)
+                if await self._consider(socket, lot) and self._dice.random() < CURIOUS:
+                    await self._ask(api, lot)
 
     async def _follow(self, socket: LiveSocket, lot: Lot) -> None:
         """Subscribe: with the state the first time, from the last event seen after a break."""
@@ -238,13 +265,25 @@ class Bidder:
             if lot is not None:
                 lot.take(event)
 
-    async def _consider(self, socket: LiveSocket, lot: Lot) -> None:
-        """Bid if the next amount is within one's limit; one time in six leave an automatic bid."""
+    async def _ask(self, api: Api, lot: Lot) -> None:
+        """Say something in the job's room, or just nod to what was said last."""
+        room = await api.post("/rooms", {"kind": "job", "job": lot.job})
+        messages = f"/rooms/{room['id']}/messages"
+        last = (await api.get(messages, limit=1))["items"]
+        if last and self._dice.random() < 1 / 3:
+            emoji = {"emoji": self._dice.choice(REACTIONS)}
+            await api.post(f"{messages}/{last[0]['seq']}/reactions", emoji, key=secrets.token_hex(16))
+        else:
+            said = await api.post(messages, {"text": question(self._dice)}, key=secrets.token_hex(16))
+            lot.questions.append(said["seq"])
+
+    async def _consider(self, socket: LiveSocket, lot: Lot) -> bool:
+        """Bid if the next amount is within one's limit, one time in six automatically; whether the bid was taken."""
         if lot.winner is self._person:
-            return
+            return False
         amount = lot.next_amount(self._dice)
         if not lot.affordable(amount, self._person):
-            return
+            return False
         automatic = self._dice.random() < 1 / 6
         ack = await self._send(socket, lot, lot.limit_of(self._person) if automatic else amount, automatic)
         least = ack.get("error", {}).get("details", {}).get("min_next")
@@ -254,6 +293,7 @@ class Bidder:
             lot.price = ack["price"]
             if ack["leading"]:
                 lot.winner = self._person
+        return bool(ack["ok"])
 
     async def _send(self, socket: LiveSocket, lot: Lot, amount: int, automatic: bool) -> dict[str, Any]:
         """Send one bid, as often as a retry can help, with one key."""

@@ -37,7 +37,7 @@ def test_amounts_are_in_minor_units() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_bidder_improves_and_keeps_to_its_limit(sign: int) -> None:
-    lot, dice = Lot("auction", sign, 10_000, FAR), Random(1)
+    lot, dice = Lot("auction", "job", sign, 10_000, FAR), Random(1)
     bidder = BIDDERS[0]
     assert lot.next_amount(dice) == 10_000
     limit = lot.limit_of(bidder)
@@ -53,7 +53,7 @@ def test_a_bidder_improves_and_keeps_to_its_limit(sign: int) -> None:
 
 
 def test_a_lot_learns_from_events() -> None:
-    lot = Lot("auction", -1, 10_000, FAR)
+    lot = Lot("auction", "job", -1, 10_000, FAR)
     lot.take({"type": "bid", "price": 9_000, "end_at": "2100-01-02T00:00:00.000Z"})
     assert (lot.price, lot.ends.day, lot.over) == (9_000, 2, False)
     lot.take({"type": "extended", "end_at": "2100-01-03T00:00:00.000Z"})
