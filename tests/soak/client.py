@@ -7,8 +7,9 @@ import hashlib
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -32,6 +33,49 @@ async def breathe() -> None:
     await asyncio.sleep(random.uniform(0.02, 0.2))
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How somebody is connected.
+
+    Attributes:
+        transport: `websocket` or `polling`.
+        heeds: whether it leaves when it is asked to by `reconnect`, whatever is under way; others wait until they are closed.
+        arrived: called with the session id of each handshake.
+    """
+
+    transport: str = "websocket"
+    heeds: bool = False
+    arrived: Callable[[str], None] = lambda sid: None
+
+
+@dataclass(frozen=True)
+class Way:
+    """How people get to the instances.
+
+    Attributes:
+        urls: where they connect, one after the other: instances, or a proxy.
+        manner: of the n-th of them.
+        restless: whether every other reader moves on now and then though nothing is wrong.
+    """
+
+    urls: Sequence[str]
+    manner: Callable[[int], Manner] = lambda number: Manner()
+    restless: bool = True
+
+
+class _Guest(Wire):
+    """A transport that tells when it is asked to leave."""
+
+    asked: Callable[[float], None] = lambda delay_s: None
+
+    async def take(self) -> tuple[str, str, Any]:
+        """See Wire."""
+        kind, where, payload = await super().take()
+        if kind == "42" and payload[0] == "reconnect":
+            self.asked(payload[1]["delay_ms"] / 1000)
+        return kind, where, payload
+
+
 class Client:
     """Somebody who goes on to another instance when one fails.
 
@@ -41,10 +85,17 @@ class Client:
     """
 
     def __init__(
-        self, namespace: str, tally: Counter[str], urls: Sequence[str], first: int, token: str | None = None
+        self,
+        namespace: str,
+        tally: Counter[str],
+        urls: Sequence[str],
+        first: int,
+        token: str | None = None,
+        manner: Manner = Manner(),
     ) -> None:
         self.tally = tally
         self.token = token
+        self.manner = manner
         self._namespace = namespace
         self._urls = urls
         self._next = first
@@ -56,20 +107,39 @@ class Client:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Wire]:
-        """A socket at the next instance. Raises one of LOST."""
+        """A socket at the next instance. Raises one of LOST, also when its time there is over."""
         url = self.next_url()
         async with asyncio.timeout(_ANSWER_S):
-            wire = await Wire(url, "websocket").__aenter__()
+            wire = await _Guest(url, self.manner.transport).__aenter__()
+        self.manner.arrived(wire.opening["sid"])
         try:
-            async with asyncio.timeout(_ANSWER_S):
-                answer = await wire.connect(self._namespace, {"token": self.token} if self.token else None)
-            if "sid" not in answer:
-                # An instance that has just come up without its database says so, and is as good as gone.
-                assert answer == {"message": "UNAVAILABLE"}, f"{url} refused to connect: {answer}"
-                raise Closed
-            yield wire
+            async with self._staying(wire):
+                async with asyncio.timeout(_ANSWER_S):
+                    answer = await wire.connect(self._namespace, {"token": self.token} if self.token else None)
+                if "sid" not in answer:
+                    # An instance that has just come up without its database says so, and is as good as gone.
+                    assert answer == {"message": "UNAVAILABLE"}, f"{url} refused to connect: {answer}"
+                    raise Closed
+                yield wire
         finally:
             await wire.__aexit__()
+
+    @asynccontextmanager
+    async def _staying(self, wire: _Guest) -> AsyncIterator[None]:
+        """Ends the body when it was asked to leave and heeds that."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as stay:
+
+                def asked(delay_s: float) -> None:
+                    self.tally["asked to leave"] += 1
+                    if self.manner.heeds:
+                        stay.reschedule(loop.time() + delay_s)
+
+                wire.asked = asked
+                yield
+        finally:
+            self.tally["left when asked"] += stay.expired()
 
     async def ask(self, wire: Wire, command: str, fields: dict[str, Any]) -> dict[str, Any]:
         """The ack of a command. Raises one of LOST."""
@@ -97,11 +167,12 @@ class Reader(Client):
         urls: Sequence[str],
         first: int,
         token: str | None = None,
+        manner: Manner = Manner(),
         *,
         who: str,
         stay: int | None,
     ) -> None:
-        super().__init__(namespace, tally, urls, first, token)
+        super().__init__(namespace, tally, urls, first, token, manner)
         self.stream = stream
         self.seen: list[bytes] = []
         self._who = who

@@ -55,7 +55,3 @@ class Cluster(cluster.Cluster):
         async with self.database() as database:
             events = database[EventDocument.Settings.name]
             return await events.find({"stream": stream}).sort("seq", 1).to_list()
-
-    async def stop_instance(self, name: str) -> int:
-        """SIGTERM to an instance; its exit code. It has as long as it takes by its own account."""
-        return await self.children[name].stop(2 * DRAIN_S)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,14 +15,14 @@ import aiohttp
 from server.auth.admins import grant_admin
 from server.dev.api import Api
 from server.dev.demo import rfc3339
+from tests.soak.accounts import Account, registered
+from tests.soak.client import Way
 from tests.soak.cluster import Cluster
 from tests.soak.evidence import Evidence
 from tests.soak.people import START_AMOUNT, Auction, Bidder, Listener, Watcher
 from tests.waiting import patiently
 
 log = logging.getLogger(__name__)
-
-_PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True)
@@ -45,12 +44,14 @@ class Market:
         crowd: Crowd,
         http: aiohttp.ClientSession,
         auction: Auction,
+        client: Account,
         bidders: Sequence[Bidder],
         watchers: Sequence[Watcher],
     ) -> None:
         self.cluster = cluster
         self.crowd = crowd
         self.auction = auction
+        self.client = client
         self.bidders = bidders
         self.watchers = watchers
         self._http = http
@@ -161,29 +162,45 @@ class Market:
 
 @asynccontextmanager
 async def market(
-    cluster: Cluster, crowd: Crowd, *, lasts_s: int = 86_400, soft_close: dict[str, int] | None = None, quiet: int = 0
+    cluster: Cluster,
+    crowd: Crowd,
+    *,
+    lasts_s: int = 86_400,
+    soft_close: dict[str, int] | None = None,
+    quiet: int = 0,
+    way: Way | None = None,
+    prepare: Callable[[Account], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Market]:
     """An english auction that has just been opened, and its bidders and watchers, who do nothing yet.
 
     Args:
         quiet: at so many instances nobody bids, and watchers come to stay: all that they see there has come from the others.
+        way: how everybody gets there; by default each to the instances themselves.
+        prepare: is given the client's account before the job is posted.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         accounts = [await registered(http, cluster.urls[0], "freelancer") for _ in range(crowd.bidders)]
-        auction = await _opened(cluster, await registered(http, cluster.urls[0], "client"), lasts_s, soft_close)
-        busy, calm = cluster.urls[quiet:], cluster.urls[:quiet] or cluster.urls
+        client = await registered(http, cluster.urls[0], "client")
+        if prepare is not None:
+            await prepare(client)
+        auction = await _opened(cluster, client, lasts_s, soft_close)
+        busy = way or Way(cluster.urls[quiet:])
+        calm = Way(cluster.urls[:quiet], restless=False) if quiet else busy
         bidders = [
-            Bidder(auction, busy, index, user=account.user, token=account.token, think_s=crowd.think_s)
+            Bidder(auction, busy.urls, index, busy.manner(index), account, crowd.think_s)
             for index, account in enumerate(accounts)
         ]
-        watchers = [_watcher(auction, busy, calm, index, crowd.bids // 7) for index in range(crowd.watchers)]
-        yield Market(cluster, crowd, http, auction, bidders, watchers)
+        watchers = [
+            _watcher(auction, busy if index % 2 else calm, index, crowd.bids // 7) for index in range(crowd.watchers)
+        ]
+        yield Market(cluster, crowd, http, auction, client, bidders, watchers)
 
 
-def _watcher(auction: Auction, busy: Sequence[str], calm: Sequence[str], index: int, stay: int) -> Watcher:
+def _watcher(auction: Auction, way: Way, index: int, stay: int) -> Watcher:
     """Every fifth has no socket; every other one moves of its own accord, the rest only when they must."""
     kind = Watcher if index % 5 else Listener
-    return kind(auction, busy, index, stay=stay) if index % 2 else kind(auction, calm, index, stay=None)
+    moves = way.restless and index % 2
+    return kind(auction, way.urls, index, way.manner(index), stay=stay if moves else None)
 
 
 async def _opened(cluster: Cluster, client: Account, lasts_s: int, soft_close: dict[str, int] | None) -> Auction:
@@ -203,26 +220,3 @@ async def _opened(cluster: Cluster, client: Account, lasts_s: int, soft_close: d
     }
     posted = await client.api.post("/jobs", job)
     return Auction(posted["auction"]["id"], posted["id"], cluster.urls)
-
-
-@dataclass(frozen=True)
-class Account:
-    """Somebody signed in at the first instance."""
-
-    api: Api
-    user: str
-    email: str
-
-    @property
-    def token(self) -> str:
-        """The access token."""
-        assert self.api.token is not None
-        return self.api.token
-
-
-async def registered(http: aiohttp.ClientSession, url: str, role: str) -> Account:
-    """A new account."""
-    email = f"{secrets.token_hex(8)}@example.com"
-    api = Api(http, url, email=email, password=_PASSWORD)
-    await api.register("Somebody", role)
-    return Account(api, (await api.get("/users/me"))["id"], email)

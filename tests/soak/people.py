@@ -13,7 +13,8 @@ import aiohttp
 import orjson
 
 from tests.server.realtime.wire import Wire
-from tests.soak.client import LOST, Client, Reader, breathe
+from tests.soak.accounts import Account
+from tests.soak.client import LOST, Client, Manner, Reader, breathe
 
 NAMESPACE: Final = "/bidding"
 REFUSALS: Final = frozenset({"BID_TOO_WEAK", "ALREADY_LEADING", "LIMIT_NOT_IMPROVED"})
@@ -74,16 +75,25 @@ class Bidder(Client):
 
     Args:
         urls: instances that it uses, beginning after `first`.
-        user: its id.
         think_s: mean time between an answer and the next bid, seconds.
+
+    Attributes:
+        user: its id.
     """
 
     def __init__(
-        self, auction: Auction, urls: Sequence[str], first: int, *, user: str, token: str, think_s: float
+        self,
+        auction: Auction,
+        urls: Sequence[str],
+        first: int,
+        manner: Manner,
+        account: Account,
+        think_s: float,
     ) -> None:
-        super().__init__(NAMESPACE, auction.tally, urls, first, token)
+        super().__init__(NAMESPACE, auction.tally, urls, first, account.token, manner)
         self.auction = auction
-        self.user = user
+        self.account = account
+        self.user = account.user
         self._think_s = think_s
         self._bids = 0
 
@@ -148,8 +158,9 @@ class Watcher(Reader):
         ended: whether the auction's `closed` was among the events.
     """
 
-    def __init__(self, auction: Auction, urls: Sequence[str], first: int, *, stay: int | None) -> None:
-        super().__init__(NAMESPACE, auction.stream, auction.tally, urls, first, who="watchers", stay=stay)
+    def __init__(self, auction: Auction, urls: Sequence[str], first: int, manner: Manner, *, stay: int | None) -> None:
+        tally = auction.tally
+        super().__init__(NAMESPACE, auction.stream, tally, urls, first, manner=manner, who="watchers", stay=stay)
         self.ended = False
 
     def take(self, event: dict[str, Any]) -> None:

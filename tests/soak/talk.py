@@ -15,9 +15,10 @@ import aiohttp
 
 from server.dev.demo import rfc3339
 from tests.server.realtime.wire import Wire
-from tests.soak.client import LOST, Client, Reader, breathe, fingerprint
+from tests.soak.accounts import Account, registered
+from tests.soak.client import LOST, Client, Manner, Reader, Way, breathe, fingerprint
 from tests.soak.cluster import Cluster
-from tests.soak.market import Account, registered
+from tests.soak.inboxes import Inbox, how_many
 from tests.waiting import patiently
 
 NAMESPACE: Final = "/chat"
@@ -25,12 +26,18 @@ NAMESPACE: Final = "/chat"
 
 @dataclass(frozen=True)
 class Company:
-    """How many take part. `messages`: acknowledged ones at least. `think_s`: mean pause of a talker between two."""
+    """How many take part.
+
+    Attributes:
+        messages: acknowledged ones at least. think_s: mean pause of a talker between two.
+        absent: of the talkers, who read nothing and see nothing but what they say themselves.
+    """
 
     messages: int
     talkers: int
     receivers: int
     think_s: float
+    absent: int = 2
 
 
 @dataclass(frozen=True)
@@ -61,60 +68,72 @@ class Talker(Client):
 
     Attributes:
         user: its id.
+        absent: whether it never reads.
         read: the highest seq that it was told it has read.
     """
 
-    def __init__(self, room: Room, urls: Sequence[str], first: int, account: Account, think_s: float) -> None:
-        super().__init__(NAMESPACE, room.tally, urls, first, account.token)
+    def __init__(
+        self, room: Room, urls: Sequence[str], first: int, manner: Manner, account: Account, company: Company
+    ) -> None:
+        super().__init__(NAMESPACE, room.tally, urls, first, account.token, manner)
         self.user = account.user
         self.account = account
+        self.absent = first >= company.talkers - company.absent
         self.read = 0
         self._room = room
-        self._think_s = think_s
+        self._think_s = company.think_s
         self._count = 0
+        self._message: dict[str, Any] | None = None
+        self._reading: int | None = None
 
     async def run(self, enough: Callable[[], bool]) -> None:
         """Talk until it is enough; returns when the last message has been answered."""
-        message: dict[str, Any] | None = None
-        while message is not None or not enough():
+        while self._unsettled or not enough():
             try:
                 async with self.connected() as wire:
-                    while message is not None or not enough():
-                        message = message or self._next_message()
-                        if not await self._settled(wire, message):
+                    while self._unsettled or not enough():
+                        if not await (self._say(wire) if self._reading is None else self._read(wire)):
                             break
-                        message = None
-                        await self._perhaps_read(wire)
                         await asyncio.sleep(random.uniform(0, 2 * self._think_s))
             except LOST:
                 self.tally["connections lost by talkers"] += 1
             await breathe()
 
-    def _next_message(self) -> dict[str, Any]:
-        self._count += 1
-        return {"room": self._room.id, "text": f"{self._count} from {self.user}", "key": f"message-{self._count}"}
+    @property
+    def _unsettled(self) -> bool:
+        """Whether something was sent and has not been answered."""
+        return self._message is not None or self._reading is not None
 
-    async def _settled(self, wire: Wire, message: dict[str, Any]) -> bool:
-        """Send the message; whether its answer is final."""
+    async def _say(self, wire: Wire) -> bool:
+        """Send a message; whether its answer is final."""
+        message = self._message = self._message or self._next_message()
         self.tally["messages sent"] += 1
         ack = await self.ask(wire, "send", message)
         if not ack["ok"]:
             self.tally[ack["error"]["code"]] += 1
             assert ack["error"]["retryable"], f"{message} was answered {ack}"
             return False
+        self._message = None
         self.tally["acks of a retry, replayed"] += bool(ack.get("replayed"))
         self._room.said.append(Said(self.user, message, ack))
+        if not self.absent and random.random() < 0.2:
+            self._reading = random.choice(self._room.said[-20:]).ack["seq"]
         return True
 
-    async def _perhaps_read(self, wire: Wire) -> None:
-        if random.random() > 0.2:
-            return
-        seq = random.choice(self._room.said[-20:]).ack["seq"]
-        ack = await self.ask(wire, "read", {"room": self._room.id, "seq": seq})
-        if ack["ok"]:
-            self.read = max(self.read, seq)
-        else:
+    def _next_message(self) -> dict[str, Any]:
+        self._count += 1
+        return {"room": self._room.id, "text": f"{self._count} from {self.user}", "key": f"message-{self._count}"}
+
+    async def _read(self, wire: Wire) -> bool:
+        """Say how far it has read; whether its answer is final."""
+        assert self._reading is not None
+        ack = await self.ask(wire, "read", {"room": self._room.id, "seq": self._reading})
+        if not ack["ok"]:
             assert ack["error"]["retryable"], ack
+            return False
+        self.read = max(self.read, self._reading)
+        self._reading = None
+        return True
 
     async def repeat(self, said: Said) -> dict[str, Any]:
         """Send an acknowledged message once more; the ack."""
@@ -188,6 +207,7 @@ class Talk:
             last = next(one for one in reversed(self.room.said) if one.user == talker.user)
             assert await talker.repeat(last) == {**last.ack, "replayed": True}
         assert len(await self._history()) == len(events), "a repetition was said again"
+        await self._members_are_told(events)
         for talker in self.talkers:
             await self._unread_is_right(talker, events)
 
@@ -212,6 +232,36 @@ class Talk:
         assert len(set(keys)) == len(keys), "a key is in the room twice"
         assert set(keys) == {(one.user, one.sent["key"]) for one in self.room.said}
 
+    async def _members_are_told(self, events: Sequence[dict[str, Any]]) -> None:
+        """Nobody is told of a message twice, or of one that isn't there; the absent are told of each since they came."""
+        messages = {event["seq"]: event for event in events if event["type"] == "message"}
+        for talker in self.talkers:
+            awaited = _awaited(talker, events) if talker.absent else []
+            await self._worker_tells(talker, len(awaited))
+            inbox = await Inbox.of(self.cluster, talker.account)
+            await inbox.prove()
+            told = inbox.told("message")
+            for source, seq, data in told:
+                message = messages[seq]
+                assert message["user"] != talker.user, "somebody was told of a message of its own"
+                shown = (data["room"], data["message"], data["user"], data["excerpt"])
+                assert source == self.room.stream
+                assert shown == (self.room.id, seq, message["user"], message["text"])
+            self.room.tally["notifications of messages"] += len(told)
+            if talker.absent:
+                assert sorted(each.seq for each in told) == awaited, "the absent were not told of all"
+
+    async def _worker_tells(self, talker: Talker, count: int) -> None:
+        """Return when somebody has so many notifications of messages."""
+        have = 0
+
+        async def enough() -> bool:
+            nonlocal have
+            have = await how_many(self.cluster, talker.account, "message")
+            return have >= count
+
+        await patiently(enough, f"{count} notifications of messages", progress=lambda: have)
+
     async def _unread_is_right(self, talker: Talker, events: Sequence[dict[str, Any]]) -> None:
         room = await talker.account.api.get(f"/rooms/{self.room.id}")
         own = max(event["seq"] for event in events if event["type"] == "message" and event["user"] == talker.user)
@@ -220,6 +270,18 @@ class Talk:
             event["type"] == "message" and event["user"] != talker.user and event["seq"] > known for event in events
         )
         assert room["unread"] == recount, f"{room['unread']} unread for who has read up to {known}; counted: {recount}"
+        await self._total_is(talker, recount)
+
+    async def _total_is(self, talker: Talker, recount: int) -> None:
+        """The room is the only one that a talker is in; who is in which room is known a moment later than the rooms themselves."""
+        total = -1
+
+        async def right() -> bool:
+            nonlocal total
+            total = (await talker.account.api.get("/rooms/unread"))["total"]
+            return total == recount
+
+        await patiently(right, f"{recount} unread in all", progress=lambda: total)
 
     async def _history(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = []
@@ -231,9 +293,20 @@ class Talk:
                 return events
 
 
+def _awaited(talker: Talker, events: Sequence[dict[str, Any]]) -> list[int]:
+    """Seqs of others' messages since somebody came."""
+    (came,) = [event["seq"] for event in events if event["type"] == "member_added" and event["user"] == talker.user]
+    return [event["seq"] for event in events[came:] if event["type"] == "message" and event["user"] != talker.user]
+
+
 @asynccontextmanager
-async def talk(cluster: Cluster, company: Company) -> AsyncIterator[Talk]:
-    """The room of a job on which all talkers but the client have bid; nobody says anything yet."""
+async def talk(cluster: Cluster, company: Company, way: Way | None = None) -> AsyncIterator[Talk]:
+    """The room of a job on which all talkers but the client have bid; nobody says anything yet.
+
+    Args:
+        way: how everybody gets there; by default each to the instances themselves.
+    """
+    way = way or Way(cluster.urls)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         client = await registered(http, cluster.urls[0], "client")
         bidders = [await registered(http, cluster.urls[0], "freelancer") for _ in range(company.talkers - 1)]
@@ -243,18 +316,22 @@ async def talk(cluster: Cluster, company: Company) -> AsyncIterator[Talk]:
             await bidder.api.post(f"/auctions/{job['auction']['id']}/bids", bid, key="bid")
         opened = await client.api.post("/rooms", {"kind": "job", "job": job["id"]})
         room = Room(opened["id"])
-        accounts = [client, *bidders]
-        talkers = [Talker(room, cluster.urls, index, one, company.think_s) for index, one in enumerate(accounts)]
+        talkers = [
+            Talker(room, way.urls, index, way.manner(index), one, company)
+            for index, one in enumerate([client, *bidders])
+        ]
+        present = [talker.account for talker in talkers if not talker.absent]
         receivers = [
             Reader(
                 NAMESPACE,
                 room.stream,
                 room.tally,
-                cluster.urls,
+                way.urls,
                 index,
-                accounts[index % len(accounts)].token,
+                present[index % len(present)].token,
+                way.manner(index),
                 who="receivers",
-                stay=company.messages // 7 if index % 2 else None,
+                stay=company.messages // 7 if way.restless and index % 2 else None,
             )
             for index in range(company.receivers)
         ]
