@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import psutil
 from yarl import URL
 
 from server.dev.child import Child
@@ -92,10 +93,15 @@ class Proxy:
         assert self.child is not None
         await self.child.stop()
 
-    def reload(self) -> None:
-        """SIGHUP: begin anew with the same configuration; connections that are open are served to their end."""
+    async def reload(self) -> None:
+        """SIGHUP: begin anew with the same configuration; connections that are open are served to their end.
+
+        Returns when all that is new comes to the new workers.
+        """
         assert self.child is not None
+        before = psutil.Process(self.child.pid).children()
         self.child.signal(signal.SIGHUP)
+        await patiently(lambda: all(_leaves(worker) for worker in before), "the old workers to leave")
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -113,3 +119,11 @@ class Proxy:
     def errors(self) -> list[str]:
         """What else it had to say."""
         return [line for line in self._log.read_text().splitlines() if not line.startswith("{")]
+
+
+def _leaves(worker: psutil.Process) -> bool:
+    """Whether a worker of nginx takes no connections any more."""
+    try:
+        return "shutting down" in " ".join(worker.cmdline()) or worker.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -128,7 +128,7 @@ class TestSessions:
     async def test_are_not_interrupted_by_a_reload(self, cluster: Cluster, proxy: Proxy) -> None:
         async with Wire(proxy.plain, "websocket") as wire:
             await wire.connect("/bidding")
-            proxy.reload()
+            await proxy.reload()
             for _ in range(20):
                 assert (await wire.command("sync_time", {"t0": 1}, namespace="/bidding"))["ok"]
                 await asyncio.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -38,21 +39,19 @@ async def edge(pair: list[Backend], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(autouse=True)
-async def well(pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession) -> None:
+async def well(pair: list[Backend], edge: Proxy) -> None:
     """Both work, nginx takes them to, and nobody remembers anything."""
     if any(backend.mood != "well" for backend in pair):
-        edge.reload()  # or nginx would avoid for seconds who failed in the test before
+        await edge.reload()  # or nginx would avoid for seconds who failed in the test before
     for backend in pair:
         backend.mood = "well"
 
     async def used() -> bool:
-        names = set()
-        for _ in range(8):
-            async with http.get(f"{edge.plain}/api/v1/warm") as answer:
-                names.add(answer.headers.get("X-Backend"))
-        return names == {backend.name for backend in pair}
+        names = [(await ask(http, edge, "/api/v1/any"))["headers"].get("X-Backend") for _ in range(8)]
+        return set(names) == {backend.name for backend in pair}
 
-    await until(used)
+    async with aiohttp.ClientSession() as http:
+        await until(used)
     for backend in pair:
         backend.seen.clear()
 
@@ -90,10 +89,26 @@ async def test_the_configuration_is_valid(edge: Proxy) -> None:
     assert "test is successful" in said
 
 
+async def test_a_certificate_is_made_once_and_its_key_is_secret(tmp_path: Path) -> None:
+    proxy = Proxy(
+        tmp_path, {"rialto-1": "http://127.0.0.1:1"}, settings={"NGINX_NAMES": "localhost ::1 market.example"}
+    )
+    seen = set()
+    for _ in range(2):
+        code, said = await proxy.check()
+        assert code == 0, said
+        seen.add(proxy.certificate.read_bytes())
+    assert len(seen) == 1
+    assert (tmp_path / "tls" / "key.pem").stat().st_mode & 0o077 == 0
+    (certificate,) = proxy.trust.get_ca_certs()
+    names = {value for kind, value in certificate["subjectAltName"]}
+    assert names == {"localhost", "market.example", "0:0:0:0:0:0:0:1"}
+
+
 @pytest.mark.parametrize(
     "setting", [{"RIALTO_INSTANCES": ""}, {"RIALTO_INSTANCES": "Rialto_1=x:1"}, {"NGINX_PLAIN": "x"}]
 )
-async def test_a_place_that_makes_no_sense_is_refused(edge: Proxy, tmp_path: Any, setting: dict[str, str]) -> None:
+async def test_a_place_that_makes_no_sense_is_refused(edge: Proxy, tmp_path: Path, setting: dict[str, str]) -> None:
     code, said = await Proxy(tmp_path, {"rialto-1": "http://127.0.0.1:1"}, settings=setting).check()
     assert code == 2, said
     assert next(iter(setting)) in said
@@ -120,7 +135,7 @@ class TestHeaders:
         assert sent["X-Forwarded-Host"] == URL(edge.url).authority
 
     async def test_of_a_trusted_proxy_are_believed(
-        self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Any
+        self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Path
     ) -> None:
         settings = {**GENEROUS, "NGINX_TRUSTED": "127.0.0.1 10.0.0.0/8"}
         async with Proxy(tmp_path, {pair[0].name: pair[0].url}, settings=settings) as proxy:
@@ -189,7 +204,7 @@ class TestPaths:
         problem(await ask(http, edge, "/", "POST", data="x"), 405, "METHOD_NOT_ALLOWED")
 
     async def test_without_tls_lead_to_tls(
-        self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Any
+        self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Path
     ) -> None:
         async with Proxy(tmp_path, {pair[0].name: pair[0].url}) as proxy:
             answer = await ask(http, proxy, "/api/v1/any?a=b", "POST", data="x")
@@ -284,7 +299,7 @@ class TestAnotherInstance:
         names = Counter([(await ask(http, edge, f"/socket.io/?EIO=4{sid}"))["headers"]["X-Backend"] for _ in range(8)])
         assert set(names) == {backend.name for backend in pair}
 
-    async def test_is_there_when_none_is(self, http: aiohttp.ClientSession, tmp_path: Any) -> None:
+    async def test_is_there_when_none_is(self, http: aiohttp.ClientSession, tmp_path: Path) -> None:
         gone = {"rialto-1": f"http://127.0.0.1:{steady_port()}", "rialto-2": f"http://127.0.0.1:{steady_port()}"}
         async with Proxy(tmp_path, gone, settings=GENEROUS) as proxy:
             for path in ("/api/v1/any", "/socket.io/?EIO=4", "/socket.io/?sid=rialto-1.x", "/api/v1/jobs"):
@@ -342,6 +357,22 @@ class TestMicroCache:
         assert (await ask(http, edge, "/api/v1/jobs?known", "POST", data="x"))["status"] == 200
         assert seen(pair) == 4
 
+    async def test_answers_while_it_asks_again(
+        self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession
+    ) -> None:
+        async def state() -> str:
+            return str((await ask(http, edge, "/api/v1/jobs?often"))["headers"]["X-Cache"])
+
+        async def old() -> bool:
+            return await state() in ("STALE", "UPDATING")
+
+        async def new() -> bool:
+            return await state() == "HIT"
+
+        await until(old)
+        await until(new)
+        assert seen(pair) >= 2
+
     async def test_heeds_vary(self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession) -> None:
         for origin in ("https://a.example", "https://b.example", "https://a.example", "https://b.example"):
             answer = await ask(http, edge, "/api/v1/jobs?vary", headers={"Origin": origin})
@@ -394,7 +425,7 @@ class TestLimits:
             assert b"application/problem+json" in head, head
             assert b'"request_id":"' in body
 
-    async def test_of_requests(self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Any) -> None:
+    async def test_of_requests(self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Path) -> None:
         settings = {"NGINX_PLAIN": "serve", "NGINX_REQUESTS": "3", "NGINX_LOGINS": "1"}
         async with Proxy(tmp_path, {pair[0].name: pair[0].url}, settings=settings) as proxy:
             for number, path in enumerate(("/api/v1/auth/login", "/api/v1/any", "/socket.io/?EIO=4", "/")):
@@ -407,7 +438,7 @@ class TestLimits:
                     problem(answer, 429, "RATE_LIMITED")
                     assert answer["body"]["details"] == {"retry_after_ms": 1000}
 
-    async def test_of_connections(self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Any) -> None:
+    async def test_of_connections(self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Path) -> None:
         settings = {**GENEROUS, "NGINX_CONNECTIONS": "2"}
         backend = pair[0]
         backend.release.clear()
