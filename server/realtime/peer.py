@@ -28,6 +28,9 @@ CONNECT_TIMEOUT_S: Final = 45.0
 _NEXT_POLL_S: Final = 0.05
 """Between two looks whether a polling client has fetched what waits for it."""
 
+_LAST_POLL_S: Final = 2.0
+"""Who has not polled for so long is not there any more, and nobody waits for it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -84,12 +87,16 @@ class Peer:
         for connection in self._connections.values():
             connection.emit(event, payload)
 
-    def dismiss(self) -> None:
-        """Close the transport, once the command that is being handled has been answered and the client has the answer."""
+    def dismiss(self, patience_s: float = _LAST_POLL_S) -> None:
+        """Close the transport, once the command that is being handled has been answered and the client has the answer.
+
+        Args:
+            patience_s: how long to wait for a polling client to fetch it.
+        """
         if self.session.blocked:
             self._dismissed = True
-        elif self.session.unsent:
-            asyncio.get_running_loop().call_later(_NEXT_POLL_S, self.dismiss)
+        elif self.session.unsent and patience_s > 0:
+            asyncio.get_running_loop().call_later(_NEXT_POLL_S, self.dismiss, patience_s - _NEXT_POLL_S)
         elif not self.session.closed:
             DISMISSED.inc()
             self.session.end(SERVER_DISCONNECT)

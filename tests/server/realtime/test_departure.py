@@ -111,6 +111,14 @@ async def test_an_answer_waits_for_the_next_poll(market: Market) -> None:
     await draining
 
 
+async def test_a_polling_client_that_is_gone_is_not_waited_for(market: Market) -> None:
+    await market.member("polling")
+    before = DISMISSED._value.get()
+    await market.sockets.drain(100, 60)
+    assert market.sockets.open_transports == 0
+    assert DISMISSED._value.get() == before + 1
+
+
 async def test_a_command_that_hangs_does_not_hold_up_the_end(market: Market) -> None:
     wire = await market.member()
     await wire.start("wait", {})
