@@ -11,7 +11,8 @@ import pytest
 
 from tests.cluster.cluster import NAMES, WORKER
 from tests.soak.cluster import Cluster
-from tests.soak.talk import Company, talk
+from tests.soak.talk import talk
+from tests.soak.talkers import Company
 
 log = logging.getLogger(__name__)
 
