@@ -10,7 +10,9 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
 from tests.contract import node
 
-programs = pytest.mark.parametrize("program", ["accounts", "jobs", "auctions", "streams", "chat", "notifications", "operations"])
+programs = pytest.mark.parametrize(
+    "program", ["accounts", "jobs", "auctions", "streams", "chat", "notifications", "operations"]
+)
 
 
 @programs
