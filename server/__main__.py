@@ -99,11 +99,16 @@ def _settings(**changes: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in changes.items() if value is not None})
     except ValidationError as error:
-        problems = [f"  RIALTO_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        problems = [_problem(*one["loc"], one["msg"]) for one in error.errors()]
         raise Failure("the settings are not valid:\n" + "\n".join(problems), 2) from None
     except SettingsError as error:  # of a list that is not JSON; only the text names the field
         name = str(error).partition('field "')[2].partition('"')[0]
         raise Failure(f"the settings are not valid:\n  RIALTO_{name.upper()}: must be JSON", 2) from None
+
+
+def _problem(name: int | str, *rest: int | str) -> str:
+    """A line for one mistake: the variable, where in it (of a list or an object), and what is wrong."""
+    return f"  RIALTO_{str(name).upper()}: {': '.join(map(str, rest))}"
 
 
 def _for_a_process(settings: Settings) -> Settings:

@@ -48,6 +48,14 @@ def test_invalid_settings_are_listed_by_name(
     assert f"RIALTO_{name}: " in said
 
 
+def test_a_mistake_within_a_setting_is_shown_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RIALTO_RATE_COMMANDS", '{"/chat send": "often"}')
+    assert main(["check-config"]) == 2
+    assert "  RIALTO_RATE_COMMANDS: /chat send: Value error, must be like 100/15m" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("process", [["serve", "--port", "0"], ["worker"]])
 def test_a_single_process_says_what_it_needs(process: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(process) == 2
