@@ -25,6 +25,8 @@ from server.streams.streams import Streams
 
 _PLACES_KEPT: Final = 50_000
 _PAGE: Final = 1_000
+_BIDDING: Final = frozenset({"bid", "counter", "reconfirm"})
+"""Commands after which a bid counts that did not count before."""
 
 Blocked = Callable[[str], Awaitable[Collection[str]]]
 """The ids of those whom a user has blocked; asked for with every bid, so it must be quick."""
@@ -70,8 +72,7 @@ class Auctions:
         if not bidder.may_bid:
             owner = (await self._visible(bidder, auction)).owner
             raise AppError("SELF_BID") if bidder.id == owner else AppError("FORBIDDEN", "Only freelancers bid")
-        blocked = self._blocked is not None and bidder.id in await self._blocked((await self._place(auction)).owner)
-        return await self._command(bidder, auction, "bid", payload, key, blocked=blocked)
+        return await self._command(bidder, auction, "bid", payload, key)
 
     async def retract(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str | None) -> Answer:
         """Take back one's own bid: `{seq, reason}`.
@@ -161,19 +162,20 @@ class Auctions:
         name: str,
         payload: Mapping[str, Any],
         key: str | None,
-        *,
-        blocked: bool = False,
     ) -> Answer:
         truth = await self._truth(auction)
         context: dict[str, Any] = {"salt": new_salt()}
         if actor.admin:
             context["admin"] = True
-        if blocked:
+        if name in _BIDDING and await self._is_blocked(actor, auction):
             context["blocked"] = True
         given = {field: value for field, value in payload.items() if value is not None}
         answer = await self._streams.append(truth, Command(name, actor.id, given, key, context))
         await self._projection.follow(truth)
         return answer
+
+    async def _is_blocked(self, bidder: Principal, auction: str) -> bool:
+        return self._blocked is not None and bidder.id in await self._blocked((await self._place(auction)).owner)
 
     async def _visible(self, viewer: Principal | None, auction: str) -> State:
         """The live state of the stream of truth, if the viewer may know that there is one."""

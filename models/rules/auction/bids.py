@@ -14,6 +14,7 @@ from models.rules.auction.guards import (
     require_amount,
     require_confirmed,
     require_fresh,
+    require_not_blocked,
     require_running,
     require_within_start,
 )
@@ -57,8 +58,7 @@ def require_may_bid(state: State, command: Command) -> None:
         raise Rejected("SELF_BID", "The owner of a job cannot bid on it")
     if state.visibility == "invited" and command.actor not in state.invited:
         raise Rejected("NOT_INVITED", "Only invited freelancers may bid")
-    if command.context.get("blocked") is True:
-        raise Rejected("BLOCKED", "The client takes no bids from you")
+    require_not_blocked(command)
 
 
 def kind_of(payload: Mapping[str, Any]) -> str:

@@ -50,6 +50,12 @@ def require_admin(command: Command) -> None:
         raise Rejected("FORBIDDEN", "Only an admin may do this")
 
 
+def require_not_blocked(command: Command) -> None:
+    """Not blocked by the client, as the service says; else BLOCKED."""
+    if command.context.get("blocked") is True:
+        raise Rejected("BLOCKED", "The client takes no bids from you")
+
+
 def acted_as(command: Command) -> str:
     """`admin` or `client`, for the event."""
     return "admin" if is_admin(command) else "client"

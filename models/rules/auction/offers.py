@@ -16,6 +16,7 @@ from models.rules.auction.guards import (
     require_amount,
     require_confirmed,
     require_fresh,
+    require_not_blocked,
     require_running,
     require_within_start,
 )
@@ -118,8 +119,8 @@ def decide_counter(state: State, command: Command, t: int) -> Decision:
     bidder takes up by offering the same. Answer: `{bidder, by, amount, delivery_days}`.
 
     Raises:
-        Rejected: VALIDATION_FAILED, AMOUNT_INVALID, FORBIDDEN for whoever has no proposal; for a bidder BEYOND_START and
-            CONFIRM_REQUIRED too.
+        Rejected: VALIDATION_FAILED, AMOUNT_INVALID, FORBIDDEN for whoever has no proposal; for a bidder BLOCKED, BEYOND_START
+            and CONFIRM_REQUIRED too.
     """
     require_running(state, t)
     if state.terms.format != "proposal":
@@ -155,4 +156,5 @@ def _counterpart(state: State, command: Command, by: str) -> tuple[int, Offer]:
         number = state.numbers.get(command.actor, 0)
         if not state.offer_stands(number):
             raise Rejected("FORBIDDEN", "You have no proposal here")
+        require_not_blocked(command)
     return number, state.offers[number]

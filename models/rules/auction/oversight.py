@@ -14,6 +14,7 @@ from models.rules.auction.guards import (
     in_soft_close,
     is_admin,
     require_admin,
+    require_not_blocked,
     require_not_over,
     require_owner,
     require_running,
@@ -64,12 +65,13 @@ def decide_reconfirm(state: State, command: Command, t: int) -> Decision:
     Nothing suspended: nothing happens. With `revision`, the job must still be at it. Answer: as for `bid`.
 
     Raises:
-        Rejected: FORBIDDEN for whoever never bid, STALE_STATE, AUCTION_CLOSED, AUCTION_PAUSED, AUCTION_NOT_OPEN.
+        Rejected: FORBIDDEN for whoever never bid, BLOCKED, STALE_STATE, AUCTION_CLOSED, AUCTION_PAUSED, AUCTION_NOT_OPEN.
     """
     require_running(state, t)
     number = state.numbers.get(command.actor, 0)
     if not number:
         raise Rejected("FORBIDDEN", "You have no bid here")
+    require_not_blocked(command)
     revision = command.payload.get("revision")
     if revision is not None and not is_integer(revision):
         raise invalid_field("must be an integer", "revision")

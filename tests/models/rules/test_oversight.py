@@ -216,3 +216,23 @@ def test_whom_the_client_has_blocked_can_not_bid(terms: dict[str, object]) -> No
         command = Command("bid", actor, {"amount": 100}, context={"salt": salt(1), "blocked": True})
         with pytest.raises(Rejected, match=code):
             AUCTION_RULES.decide(auction.state, command, NOW)
+
+
+@pytest.mark.parametrize("terms", [ENGLISH, SEALED, PROPOSAL])
+def test_whom_the_client_has_blocked_since_can_not_let_a_bid_count_again(terms: dict[str, object]) -> None:
+    auction = Auction(terms)
+    auction.bid("ann", 120)
+    auction.do("suspend", "owner", revision=2)
+    blocked = Command("reconfirm", "ann", {}, context={"blocked": True})
+    with pytest.raises(Rejected, match="BLOCKED"):
+        AUCTION_RULES.decide(auction.state, blocked, NOW)
+    auction.do("reconfirm", "ann")
+
+
+def test_whom_the_client_has_blocked_since_can_not_offer_something_else() -> None:
+    auction = Auction(PROPOSAL)
+    auction.bid("ann", 120)
+    blocked = Command("counter", "ann", {"amount": 110}, context={"blocked": True})
+    with pytest.raises(Rejected, match="BLOCKED"):
+        AUCTION_RULES.decide(auction.state, blocked, NOW)
+    auction.do("counter", "ann", amount=110)
