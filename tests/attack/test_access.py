@@ -205,30 +205,58 @@ ODD_IDS: Final = (
 async def test_ids_that_nobody_gave_out(town: Town, odd: str, client: Person, admin: Person) -> None:
     odd = odd.replace(" ", "%20")
     paths = ["/jobs/%s", "/users/%s", "/auctions/%s", "/auctions/%s/log", "/auctions/%s/export", "/streams/%s"]
-    paths += ["/streams/auction:%s", "/streams/user:%s", "/streams/room:%s", "/streams/sealed:%s", "/streams/%s/events"]
-    posts = [
-        "/jobs/%s/publish",
-        "/jobs/%s/cancel",
-        "/auctions/%s/award",
-        "/auctions/%s/bids/1/retract",
-        "/auctions/%s/pause",
+    paths += ["/streams/auction:%s", "/streams/room:%s", "/streams/sealed:%s", "/streams/%s/events"]
+    paths += [f"/rooms/%s{rest}" for rest in ("", "/messages", "/search?q=x", "/presence", "/messages/1/versions")]
+    paths += ["/webhooks/%s", "/webhooks/%s/deliveries", "/webhooks/%s/deliveries/x", "/moderation/reports/%s"]
+    posts: list[tuple[str, Any]] = [
+        ("/jobs/%s/publish", {}),
+        ("/jobs/%s/cancel", {}),
+        ("/auctions/%s/award", {}),
+        ("/auctions/%s/bids/1/retract", {}),
+        ("/auctions/%s/pause", {}),
+        ("/rooms/%s/messages", {"text": "x"}),
+        ("/rooms/%s/messages/1/reactions", {"emoji": "👍"}),
+        ("/rooms/%s/read", {"seq": 1}),
+        ("/rooms/%s/delivered", {"seq": 1}),
+        ("/rooms/%s/reports", {"messages": [1], "reason": "spam"}),
+        ("/webhooks/%s/rotate", {}),
+        ("/webhooks/%s/ping", {}),
+        ("/webhooks/%s/replay", {"since": "2020-01-01T00:00:00Z"}),
+        ("/moderation/reports/%s/resolve", {"action": "ban"}),
+    ]
+    changes: list[tuple[str, str, Any]] = [
+        ("PATCH", "/jobs/%s", {"title": "x"}),
+        ("DELETE", "/jobs/%s", None),
+        ("DELETE", "/auth/sessions/%s", None),
+        ("POST", "/auctions/%s/bids", {"amount": 1}),
+        ("PATCH", "/rooms/%s/messages/1", {"text": "x"}),
+        ("DELETE", "/rooms/%s/messages/1", None),
+        ("DELETE", "/rooms/%s/messages/1/reactions/%%F0%%9F%%91%%8D", None),
+        ("PUT", "/rooms/%s/mute", {"muted": True}),
+        ("PATCH", "/webhooks/%s", {"status": "paused"}),
+        ("DELETE", "/webhooks/%s", None),
     ]
     async with town.unchanged():
         for path in paths:
             _unknown(await town.call("GET", path % odd, admin))
-        for path in posts:
-            _unknown(await town.call("POST", path % odd, admin, json={}))
-        _unknown(await town.call("PATCH", f"/jobs/{odd}", client, json={"title": "x"}))
-        _unknown(await town.call("DELETE", f"/jobs/{odd}", client))
-        _unknown(await town.call("DELETE", f"/auth/sessions/{odd}", client))
-        _unknown(await town.call("POST", f"/auctions/{odd}/bids", client, json={"amount": 1}, key=town.key()))
+        for path, body in posts:
+            _unknown(await town.call("POST", path % odd, admin, json=body, key=town.key()))
+        for method, path, body in changes:
+            _unknown(await town.call(method, path % odd, client, json=body, key=town.key()))
+        for rest in ("", "/events"):  # whose notifications there are is nobody's business
+            _unknown(await town.call("GET", f"/streams/user:{odd}{rest}", admin), "FORBIDDEN")
+        # who is not blocked or banned stays so
+        gone = await town.call("DELETE", f"/blocks/{odd}", client)
+        assert gone.status == 204 or _unknown(gone)
+        lifted = await town.call("DELETE", f"/moderation/bans/{odd}", admin)
+        assert lifted.status == 204 or _unknown(lifted)
 
 
-def _unknown(reply: Reply) -> None:
-    """404, or 405 where dots in the path lead elsewhere."""
+def _unknown(reply: Reply, besides: str = "") -> dict[str, Any]:
+    """404, or 405 where dots in the path lead elsewhere; or `besides`."""
     code = reply.json["code"]
-    assert code in {"NOT_FOUND", "AUCTION_NOT_FOUND", "METHOD_NOT_ALLOWED"}, (reply.status, reply.raw)
-    reply.refused(code)
+    assert code in {"NOT_FOUND", "AUCTION_NOT_FOUND", "METHOD_NOT_ALLOWED", besides}, (reply.status, reply.raw)
+    return reply.refused(code)
 
 
 # queries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -37,10 +38,21 @@ _LOUD: Final = re.compile(r'"level": ?"(error|critical)"|Traceback|never retriev
 _DERIVED: Final = {"view_count": 0, "auction": 0, "ends_at": 0, "status": 0, "unannounced": 0}
 """Fields of jobs that follow the auctions' events, sometime."""
 
-_EXACT: Final = ("events", "idempotency", "sessions", "users")
+_FAILURES: Final = {"failing_since": 0, "disabled_at": 0, "status": 0}
+"""Fields of webhooks that follow their deliveries."""
+
+_EXACT: Final = ("bans", "blocks", "idempotency", "memberships", "reports", "users")
 """Collections that change only by what people do."""
 
-_IN_PART: Final[Mapping[str, Mapping[str, int]]] = {"jobs": _DERIVED, "mails": {"_id": 1}}
+_BY_PEOPLE: Final[Mapping[str, Mapping[str, Any]]] = {"events": {"stream": {"$not": re.compile("^user:")}}}
+"""Collections of which that is true of these documents: inboxes are written in the background."""
+
+_IN_PART: Final[Mapping[str, Mapping[str, int]]] = {
+    "jobs": _DERIVED,
+    "mails": {"_id": 1},
+    "sessions": {"unannounced": 0},
+    "webhooks": _FAILURES,
+}
 """Collections of which that is true of these fields."""
 
 
@@ -245,8 +257,16 @@ class Town:
 
     async def _known(self) -> dict[str, Any]:
         hashes = await self.db.command("dbHash", collections=list(_EXACT))
-        parts = {name: await self.db[name].find({}, fields).sort("_id").to_list() for name, fields in _IN_PART.items()}
+        parts = {name: await self._digest(name, {}, fields) for name, fields in _IN_PART.items()}
+        for name, wanted in _BY_PEOPLE.items():
+            parts[name] = await self._digest(name, wanted, None)
         return {**hashes["collections"], **parts}
+
+    async def _digest(self, collection: str, wanted: Mapping[str, Any], fields: Mapping[str, int] | None) -> str:
+        digest = hashlib.sha256()
+        async for batch in self.db[collection].find_raw_batches(wanted, fields).sort("_id"):
+            digest.update(batch)
+        return digest.hexdigest()
 
     async def unharmed(self) -> None:
         """Fails unless all processes run, are ready, and have logged no failure of their own since the last look."""
