@@ -59,14 +59,15 @@ echo "access_log ${NGINX_LOG:-/dev/stdout} json;" > place/log.conf
 # -- instances ----------------------------------------------------------------------------------------------------------------
 # The group for REST and the one for new sockets count their connections apart: an instance that has just been started has no
 # sockets yet, and must not be sent every request for that. One refused or lost request in four does not make an instance bad;
-# three in as many seconds do, for three seconds.
+# three in as many seconds do, for three seconds. For sockets nobody keeps such accounts: nginx learns that an instance is good
+# again when a connection ends, and that of a socket does not, so one that is back would get a socket in three seconds and no more.
 
 group() {
     echo "upstream $1 {"
     echo "    zone $1 256k;"
     echo "    least_conn;"
     for instance in $RIALTO_INSTANCES; do
-        echo "    server ${instance#*=} max_fails=3 fail_timeout=3s;"
+        echo "    server ${instance#*=} $2;"
     done
     echo "    keepalive 64;"
     echo "    keepalive_timeout 60s;"  # shorter than the instances', so that none closes on a request that is on its way
@@ -74,8 +75,8 @@ group() {
 }
 
 {
-    group rialto
-    group rialto-sockets
+    group rialto "max_fails=3 fail_timeout=3s"
+    group rialto-sockets max_fails=0
     for instance in $RIALTO_INSTANCES; do
         echo "upstream instance-${instance%%=*} {"
         echo "    server ${instance#*=};"

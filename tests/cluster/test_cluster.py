@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -83,6 +84,19 @@ class TestInstances:
         asking = False
         await asyncio.gather(*askers)
         assert set(statuses) == {200, 404}
+
+    async def test_take_sockets_as_soon_as_they_are_back(self, cluster: Cluster, proxy: Proxy) -> None:
+        async with AsyncExitStack() as held:
+
+            async def home() -> str:
+                wire = await held.enter_async_context(Wire(proxy.plain, "websocket"))
+                return str(wire.opening["sid"]).partition(".")[0]
+
+            await cluster.kill("rialto-2")
+            assert {await home() for _ in range(8)} == {"rialto-1", "rialto-3"}
+            await cluster.start("rialto-2")
+            await cluster.ready("rialto-2")
+            assert [await home() for _ in range(3)] == ["rialto-2"] * 3  # until it has as many as the others
 
     async def test_know_each_request_by_the_same_id(
         self, cluster: Cluster, proxy: Proxy, http: aiohttp.ClientSession
