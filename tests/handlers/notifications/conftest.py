@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 import pytest
+from pydantic import TypeAdapter
 
+from handlers.notifications.events import InboxEvent
+from models.rules.stream import Command
+from server.clock import new_salt
 from server.settings import Settings
 from tests.handlers.market import Market, Person, opened
 from tests.waiting import until
+
+EVENTS: TypeAdapter[Any] = TypeAdapter(InboxEvent)
 
 
 @pytest.fixture
@@ -69,16 +77,44 @@ async def until_told(
     return found
 
 
-async def followed(market: Market, name: str = "notifications.auctions", *streams: str) -> None:
-    """Let a follower handle whole streams once more, as after the loss of its token."""
-    follower = market.context.followers._followers[name]
+async def followed(market: Market, *streams: str, batch: int = 500) -> None:
+    """Let the followers handle whole streams once more, as after the loss of their tokens."""
     for stream in streams:
-        await follower.handle(await market.context.streams.read(stream))
+        name = "notifications.rooms" if stream.startswith("room:") else "notifications.auctions"
+        events = await market.context.streams.read(stream, limit=10_000)
+        for start in range(0, len(events), batch):
+            await market.context.followers._followers[name].handle(events[start : start + batch])
 
 
 async def inbox(market: Market, who: Person) -> list[dict[str, Any]]:
-    """Everything in somebody's stream, from its beginning."""
+    """Everything in somebody's stream, from its beginning; each event as it is described."""
     status, page = await market.call("GET", f"/streams/user:{who.id}/events", who)
     assert status == 200, page
     assert [event["seq"] for event in page["events"]] == list(range(1, len(page["events"]) + 1))
+    described(page["events"])
     return list(page["events"])
+
+
+def described(events: list[dict[str, Any]]) -> None:
+    """Each is as the documents say, and they leave out nothing of it."""
+    for event in events:
+        model = EVENTS.validate_json(orjson.dumps(event))
+        assert orjson.loads(model.model_dump_json(exclude_unset=True)) == event
+
+
+async def crowd(market: Market, auction: str, size: int, *, first: int = 1) -> list[str]:
+    """The ids of so many who each bid once, one after the other, on an English auction."""
+    append, stream = market.context.streams.append, f"auction:{auction}"
+    users = [f"crowd-{number}" for number in range(first, first + size)]
+    bids = [
+        Command("bid", user, {"amount": 10_000 + 100 * number}, f"{number}", {"salt": new_salt()})
+        for number, user in enumerate(users, first)
+    ]
+    await asyncio.gather(*(append(stream, bid) for bid in bids))
+    return users
+
+
+async def kinds_of(market: Market, user: str) -> list[str]:
+    """The kinds of all that a user was ever told, replaced ones included."""
+    events = await market.context.streams.read(f"user:{user}")
+    return [event.public["kind"] for event in events if event.type == "notification"]
