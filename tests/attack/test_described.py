@@ -300,6 +300,7 @@ def test_a_whole_market_day_is_as_described(
     _webhooks(visit, client)
     _rooms(town, visit, client, ann)
     _moderation(visit, client, ann, admin)
+    _notifications(visit, client)
     ask("GET /jobs", query="?page=1&q=gondola&limit=2")
     ask("GET /jobs", ann, query="?near=45.4,12.3&limit=2")
     me = _accounts(town, visit)
@@ -413,6 +414,16 @@ def _moderation(visit: Visitor, client: Person, ann: Person, admin: Person) -> N
     ask("GET /blocks", client)
     ask("DELETE /blocks/{user}", client, ann.id)
     ask("GET /audit", admin, query="?action=ban.added")
+
+
+def _notifications(visit: Visitor, client: Person) -> None:
+    ask = visit.ask
+    while not (page := ask("GET /notifications", client, query="?limit=1"))["items"]:
+        time.sleep(0.1)
+    ask("POST /notifications/read", client, body={"seq": page["items"][0]["seq"]})
+    ask("GET /notifications", client, query=f"?before={page['items'][0]['seq']}")
+    ask("GET /streams/{stream}", client, f"user:{client.id}")
+    ask("GET /streams/{stream}/events", client, f"user:{client.id}")
 
 
 def _accounts(town: Town, visit: Visitor) -> str:
