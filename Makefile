@@ -12,10 +12,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
             --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fmt bench soak lock clean
+.PHONY: help install run test check fmt bench soak loadtest loadtest-ci lock clean
 
 help:  ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed-dev  ## Make .venv with everything that running, testing and checking need
 
@@ -40,6 +40,12 @@ bench: $(VENV)/.installed-dev  ## Measure durable bids per second against a plai
 
 soak: $(VENV)/.installed-dev  ## Run the failure tests at full size: instances and databases killed under load
 	@$(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+loadtest: $(VENV)/.installed-dev  ## Open Locust's page on loopback, with a market of its own to load (ARGS="--instances 3")
+	@$(BIN)/python -m loadtest web $(ARGS)
+
+loadtest-ci: $(VENV)/.installed-dev  ## Load a market for a minute and print p50, p95 and p99 of every command; fails on errors
+	@$(BIN)/python -m loadtest ci $(ARGS)
 
 lock: $(VENV)/.installed-dev  ## Pin the dependencies of pyproject.toml again (ARGS=--upgrade takes newer versions)
 	@$(PIP) install uv
