@@ -170,7 +170,9 @@ class StreamRoutes:
         if head.seq == 0:
             raise AppError("NOT_FOUND", "No such stream")
         seq = head.seq
-        return {"stream": stream, "seq": seq, "state": await self._streams.view(call.principal, stream, head.state)}
+        view = await self._streams.view(call.principal, stream, head.state)
+        await self._still_permitted(call, stream)
+        return {"stream": stream, "seq": seq, "state": view}
 
     async def events(self, call: Call) -> dict[str, Any] | web.StreamResponse:
         """`GET /streams/{stream}/events`, in whichever form was asked for."""
@@ -180,6 +182,7 @@ class StreamRoutes:
             return await self._event_source(call, stream)
         query: EventsQuery = call.query
         found: Sequence[PublicEvent] = await self._streams.read(stream, query.after, query.limit + 1)
+        await self._still_permitted(call, stream)
         if not found:
             await self._require_end(stream, query.after)
             if query.wait:
@@ -242,6 +245,7 @@ class StreamRoutes:
                 await source.send(opening.events)
                 while opening.more and not source.ended:
                     opening = await hub.subscribe(stream, opening.seq, source)
+                    await self._still_permitted(call, stream)  # a slow reader can make a page last for ever
                     await source.send(opening.events)
                 await source.follow()
             finally:
@@ -252,7 +256,7 @@ class StreamRoutes:
         return partial(self._streams.permitted, call.principal, stream)
 
     async def _still_permitted(self, call: Call, stream: str) -> None:
-        """The right to read may have been lost between the look at it and the subscription."""
+        """The right to read may have been lost between the look at it and the reading."""
         if self._streams.guarded(stream):
             await self._streams.authorise(call.principal, stream)
 
