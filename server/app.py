@@ -27,6 +27,7 @@ from server.clock import Clock, new_id
 from server.collector import tune_collector
 from server.context import Context
 from server.drain import LEAVING_SHARE, Shutdown
+from server.driver import repair_waiting
 from server.limits.limits import Limits
 from server.logs import configure_logs
 from server.metrics import DRAINING, INFO
@@ -55,6 +56,7 @@ _CONNECT_PAUSE_S: Final = 0.5
 def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
     """Build every part and let each feature register; nothing is connected or started yet."""
     instance = settings.instance or f"i-{new_id()[:10]}"
+    repair_waiting()
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         settings.mongodb_url or None,
         minPoolSize=settings.mongodb_pool_min,
