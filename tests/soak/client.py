@@ -109,8 +109,12 @@ class Client:
     async def connected(self) -> AsyncIterator[Wire]:
         """A socket at the next instance. Raises one of LOST, also when its time there is over."""
         url = self.next_url()
-        async with asyncio.timeout(_ANSWER_S):
-            wire = await _Guest(url, self.manner.transport).__aenter__()
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                wire = await _Guest(url, self.manner.transport).__aenter__()
+        except LOST:
+            self.tally["handshakes that failed"] += 1
+            raise
         self.manner.arrived(wire.opening["sid"])
         try:
             async with self._staying(wire):

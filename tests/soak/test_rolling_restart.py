@@ -68,6 +68,7 @@ async def test_all_instances(cluster: Cluster, proxy: Proxy, size: Size) -> None
         await trade.prove()
         await room.prove()
         await inboxes.prove()
+    assert not tally["handshakes that failed"], "nginx sent somebody where nobody was"
     asked, left = tally["asked to leave"], tally["left when asked"]
     assert 0 < left < asked, "both those who leave when they are asked and those who do not take part"
     statuses = Counter(line["status"] for line in proxy.log()[before:] if line["path"] == "/socket.io/")
