@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from handlers.bidding.events import AuctionEvent
 from handlers.bidding.rest import BID_ERRORS, RETRACT_ERRORS, bid_payload
@@ -10,6 +10,9 @@ from handlers.bidding.schemas import Placed, Retracted, SocketBid, SocketRetract
 from handlers.bidding.service import Auctions
 from server.realtime import Connection, Namespace
 from server.streams.pending import Answer
+
+_ANONYMOUS: Final = "UNAUTHENTICATED"
+"""What those are answered who connected without a token."""
 
 
 def bidding_namespace(auctions: Auctions) -> Namespace:
@@ -29,9 +32,15 @@ def bidding_namespace(auctions: Auctions) -> Namespace:
         payload = {"seq": body.seq, "reason": body.reason}
         return _ack(await auctions.retract(connection.require(), body.auction, payload, body.key))
 
-    namespace.command("bid", SocketBid, bid, answer=Placed, summary="Place a bid", errors=BID_ERRORS)
-    namespace.command(
-        "retract", SocketRetract, retract, answer=Retracted, summary="Take a bid back", errors=RETRACT_ERRORS
+    command = namespace.command
+    command("bid", SocketBid, bid, answer=Placed, summary="Place a bid", errors=(_ANONYMOUS, *BID_ERRORS))
+    command(
+        "retract",
+        SocketRetract,
+        retract,
+        answer=Retracted,
+        summary="Take a bid back",
+        errors=(_ANONYMOUS, *RETRACT_ERRORS),
     )
     return namespace
 

@@ -61,13 +61,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        """For people who read a report."""
-        about = (
-            ""
-            if self.sent is None or not self.is_command
-            else f" {self.sent.get('stream') or self.sent.get('room') or ''}"
-        )
-        return f"{self.what}{about}"
+        """For people who read a report: with the things that only the body or nothing names."""
+        return " ".join([self.what, *(f"<{thing}>" for thing in sorted({*_named(self.sent), *self.needs} - {FRESH}))])
 
     @property
     def is_command(self) -> bool:

@@ -21,7 +21,7 @@ ACCOUNTS: Final = (
     Row("POST /auth/login",                    "401 401 401 401 401 401 401 401", {"email": "<email>", "password": "not that one"}),
     Row("POST /auth/refresh",                  "200 200 200 200 200 200 200 200", {"refresh_token": "<refresh_token>"}),
     Row("POST /auth/refresh",                  "401 401 401 401 401 401 401 401", {"refresh_token": "<unknown>"}),
-    Row("POST /auth/verify-email",             "200 200 200 200 200 200 200 200", {"token": "<verification>"}),
+    Row("POST /auth/verify-email",             "200 200 200 200 200 200 200 200", {"token": "<verification>"}, harmless=True),
     Row("POST /auth/verify-email",             "422 422 422 422 422 422 422 422", {"token": "<unknown>"}),
     Row("GET /auth/verify-email?token=<verification>", "200 200 200 200 200 200 200 200"),
     Row("GET /auth/verify-email?token=<unknown>", "422 422 422 422 422 422 422 422"),

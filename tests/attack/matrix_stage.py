@@ -64,22 +64,22 @@ class Cast:
         assert status == 200, answer
         return Actor(who.id, answer["access_token"], answer["refresh_token"], who.email)
 
-    def release(self, role: str) -> None:
-        """Have somebody new play the role from now on."""
-        self._people.pop(role, None)
-
 
 class Stage:
     """Things by name: `owner`, `member` and so on are the ids of people, everything else is made.
 
     Args:
         cast: who plays. makers: by the name of a thing, who makes it.
+
+    Attributes:
+        things: their ids, seqs and so on. spent: whether somebody has changed something.
     """
 
     def __init__(self, cast: Cast, makers: Mapping[str, Callable[[Stage], Awaitable[None]]]) -> None:
         self.market = cast.market
         self.cast = cast
         self.things: dict[str, Any] = {}
+        self.spent = False
         self._makers = makers
         self._owner: Actor | None = None
         self._wires: dict[tuple[str, str], Wire | str] = {}
@@ -124,7 +124,7 @@ class Stage:
     async def do(self, role: str, request: str, body: Any = None) -> Any:
         """A request that succeeds; what was answered."""
         method, path = request.split(" ")
-        key = new_id() if method == "POST" else None
+        key = new_id() if path.endswith(("/bids", "/messages")) else None
         status, answer = await self.market.call(method, path, await self.person(role), body, key)
         assert status < 300, (role, request, answer)
         return answer

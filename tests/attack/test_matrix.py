@@ -12,16 +12,16 @@ from typing import Any, Final
 import pytest
 from pydantic import BaseModel
 
-from server.clock import new_id
-from server.errors import CODES
 from server.realtime.namespace import Namespace
 from server.settings import Settings
+from server.web.asyncapi import error_codes
+from server.web.openapi import problem_codes
 from server.web.router import API_PREFIX, Route, Router
-from tests.attack.matrix import FRESH, ROLES, Row, fill, is_success, without_row, without_target
+from tests.attack.matrix import Row, is_success, place_of, without_row, without_target
 from tests.attack.matrix_live import LIVE, NAMESPACES
 from tests.attack.matrix_rest import REST
-from tests.attack.matrix_stage import Actor, Cast, Stage
-from tests.attack.matrix_things import MAKERS, Maker
+from tests.attack.matrix_stage import Actor, Cast
+from tests.attack.matrix_theatre import KEYED, Theatre, answer_to
 from tests.handlers.market import PASSWORD, Market, opened
 from tests.server.realtime.wire import Wire
 
@@ -32,105 +32,6 @@ OPERATIONS: Final = (
     "/api/docs/docs.css", "/api/docs/docs.js",
 )  # fmt: skip
 """What is served beside the routes, to everybody."""
-
-
-_FOLLOWING: Final = {"view_count": 0, "auction": 0, "ends_at": 0, "status": 0, "unannounced": 0}
-"""Fields of jobs that follow the auctions' events, sometime."""
-
-
-class Theatre:
-    """Stages, kept for the rows that are about the same things as long as nobody has changed them."""
-
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self._cast = Cast(market)
-        self._stages: dict[frozenset[Maker], Stage] = {}
-
-    async def answers(self, row: Row) -> dict[str, str]:
-        """What each role is answered; and what those who were refused have changed all the same."""
-        refused = [role for role, word in row.expected.items() if not is_success(word)]
-        admitted = [role for role in ROLES if role not in refused]
-        answers = await self._refused(row, refused)
-        for roles in [[role] for role in admitted] if row.changes and not row.harmless else [admitted]:
-            answers |= await self._answers(row, roles)
-            if row.changes:
-                await self._give_up(row)
-        if row.personal:
-            for role in admitted:
-                self._cast.release(role)
-        return answers
-
-    async def close(self) -> None:
-        """Hang up everywhere."""
-        for stage in self._stages.values():
-            await stage.close()
-
-    async def _refused(self, row: Row, roles: list[str]) -> dict[str, str]:
-        stage = await self._stage(row, roles)
-        before = await self._fingerprint(stage)
-        answers = await self._answers(row, roles)
-        after = await self._fingerprint(stage)
-        if changed := [name for name in after if after[name] != before.get(name)]:
-            await self._give_up(row)
-            answers["changed by the refused"] = ", ".join(changed)
-        return answers
-
-    async def _answers(self, row: Row, roles: list[str]) -> dict[str, str]:
-        stage = await self._stage(row, roles)
-        return dict(zip(roles, await asyncio.gather(*(ask(stage, row, role) for role in roles)), strict=True))
-
-    async def _stage(self, row: Row, roles: list[str]) -> Stage:
-        """One with the row's things, as if nothing had happened on it, and with the sockets of these people."""
-        makers = frozenset(MAKERS[thing] for thing in row.things if thing in MAKERS)
-        stage = self._stages.get(makers)
-        if stage is None:
-            stage = self._stages[makers] = Stage(self._cast, MAKERS)
-        await stage.set(row.things - {FRESH})
-        if row.is_command:
-            for role in roles:
-                await stage.wire(role, row.verb)
-        return stage
-
-    async def _give_up(self, row: Row) -> None:
-        makers = frozenset(MAKERS[thing] for thing in row.things if thing in MAKERS)
-        await self._stages.pop(makers).close()
-
-    async def _fingerprint(self, stage: Stage) -> dict[str, Any]:
-        """What there is, but for what follows it sometime."""
-        db = self._market.context.db
-        hashes: dict[str, Any] = (await db.command("dbHash"))["collections"]
-        own = db["jobs"].find({"owner": stage.things["owner"]}, _FOLLOWING)
-        places = await db["rooms"].distinct("place")
-        events = await db["events"].count_documents({})  # what was deleted loses its text in them, sometime
-        return {**hashes, "events": events, "jobs": await own.to_list(), "rooms": places}
-
-
-async def ask(stage: Stage, row: Row, role: str) -> str:
-    """What a role is answered."""
-    things = {**stage.things, FRESH: new_id()}
-    if row.is_command:
-        wire = await stage.wire(role, row.verb)
-        if not isinstance(wire, Wire):
-            return wire
-        ack = await wire.command(row.target, fill(row.sent, things), namespace=row.verb)
-        return "ok" if ack["ok"] else str(ack["error"]["code"])
-    headers = {"Accept": row.accept}
-    if role != "anonymous":
-        headers["Authorization"] = f"Bearer {(await stage.person(role)).token}"
-    if any(route.needs_key and row.fits(route) for route in stage.market.context.router):
-        headers["Idempotency-Key"] = things[FRESH]
-    sent = {} if row.sent is None else {"json": fill(row.sent, things)}
-    return await answer_to(stage.market, row.verb, fill(row.target, things), headers, **sent)
-
-
-async def answer_to(market: Market, method: str, path: str, headers: dict[str, str], **sent: Any) -> str:
-    """The code of a refusal, the status of everything else."""
-    async with market.http.request(method, API_PREFIX + path, headers=headers, **sent) as answer:
-        if answer.status < 300 or method == "HEAD":
-            return str(answer.status)
-        problem = await answer.json(content_type="application/problem+json")
-        assert answer.status == problem["status"] == CODES[problem["code"]].status, problem
-        return str(problem["code"])
 
 
 @pytest.fixture(autouse=True)
@@ -218,15 +119,33 @@ def copied(routes: Iterable[Route]) -> Router:
     return router
 
 
-def test_answers_are_what_the_route_says_of_itself(market: Market) -> None:
-    """Where a login is required nobody gets anything without; successes have the status that is described."""
+def test_answers_are_what_routes_say_of_themselves(market: Market) -> None:
+    """Where a login is required nobody gets anything without; successes and refusals are those that are described."""
     for route in market.context.router:
-        for row in (row for row in REST if row.fits(route)):
-            answers = row.expected
-            assert (answers["anonymous"] == "UNAUTHENTICATED") or route.auth != "required", row.what
-            assert {word for word in answers.values() if is_success(word)} <= {str(route.status), "204"}, row.what
-            if route.admin:
-                assert not any(is_success(word) for role, word in answers.items() if role != "admin"), row.what
+        assert route.needs_key == (place_of(route) in KEYED)
+        for row in (row for row in ROWS if row.fits(route)):
+            successes, codes = split(row)
+            assert (row.expected["anonymous"] == "UNAUTHENTICATED") or route.auth != "required", row.what
+            assert set(successes.values()) <= {str(route.status), "204"}, row.what
+            assert set(successes) <= {"admin"} or not route.admin, row.what
+            assert codes <= set(problem_codes(route)), row.what
+
+
+def test_answers_are_what_commands_say_of_themselves(market: Market) -> None:
+    for namespace in market.context.sockets:
+        for command in namespace.commands:
+            for row in (row for row in ROWS if row.what == f"{namespace.name} {command.event}"):
+                successes, codes = split(row)
+                assert "anonymous" not in successes or namespace.anonymous, row.what
+                if not namespace.anonymous:
+                    codes -= {"UNAUTHENTICATED"}  # the answer to connecting
+                assert codes <= set(error_codes(command)), row.what
+
+
+def split(row: Row) -> tuple[dict[str, str], set[str]]:
+    """The successes by role, and the codes of the refusals."""
+    successes = {role: word for role, word in row.expected.items() if is_success(word)}
+    return successes, set(row.expected.values()) - set(successes.values())
 
 
 def test_without_a_token_nothing_is_changed_but_by_logging_in() -> None:
