@@ -15,6 +15,9 @@ Kind = Literal["email", "link", "phone", "handle"]
 
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 
+_PHRASES: Final = re.compile("[\ufdfa\ufdfb]")
+"""Characters that NFKC makes phrases of: they disguise nothing, and a text full of them would take long to look through."""
+
 _SURE: Final = (
     "com|net|org|info|biz|io|co|app|dev|edu|gov|eu|de|fr|uk|es|nl|ch|ru|cn|jp|br|au|ca|se|dk|fi|pt|gr|cz|ro|hu|ua|tr|za|mx|ar|"
     "kr|nz|ie|lu|sk|si|hr|bg|tv|gg|ly|ai|xyz|online|site|shop|store|page|link|cloud|tech|blog|agency|studio|pro|space|website"
@@ -125,7 +128,7 @@ def find_contact(text: str, own_hosts: Collection[str] = ()) -> Kind | None:
     Args:
         own_hosts: names of hosts, lower case, that may be linked to: the market's own.
     """
-    plain = text.lower() if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()
+    plain = text.lower() if text.isascii() else _plain(text)
     if _MAYBE_EMAIL.search(plain) and _EMAIL.search(plain):
         return "email"
     if _MAYBE_LINK.search(plain) and _has_link(plain, own_hosts):
@@ -133,6 +136,11 @@ def find_contact(text: str, own_hosts: Collection[str] = ()) -> Kind | None:
     if any(service in plain for service in _SERVICES) and any(pattern.search(plain) for pattern in _HANDLES):
         return "handle"
     return "phone" if _has_phone(plain) else None
+
+
+def _plain(text: str) -> str:
+    """The text without disguises such as full-width letters, in lower case."""
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", _PHRASES.sub(" ", text))).lower()
 
 
 def _has_link(plain: str, own_hosts: Collection[str]) -> bool:

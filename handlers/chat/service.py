@@ -13,13 +13,14 @@ from typing import Any, Final
 from handlers.chat.places import Places
 from handlers.chat.relations import CLIENT, Relations
 from models.job import Job
+from models.rules.room.messages import sayable
 from models.rules.room.naming import CONTRACT, DM, JOB, contract_place, dm_place, job_place, pseudonym, room_stream
 from models.rules.room.state import State
-from models.rules.stream import Command
+from models.rules.stream import Command, Rejected
 from server.auth.principal import Principal
 from server.clock import Clock, new_id
 from server.errors import AppError
-from server.streams.pending import Answer
+from server.streams.pending import Answer, rejection
 from server.streams.streams import Streams
 
 Check = Callable[[Principal, State, str, Mapping[str, Any]], Awaitable[None]]
@@ -295,12 +296,16 @@ class Rooms:
         """Let somebody say something who, for all that was known, is not in the room: the room as it was before.
 
         Raises:
-            AppError: also what the checks say: who may not speak does not join.
+            AppError: also what the checks and the rules say: who may not speak, or has nothing to say, does not join.
         """
         state = await self._current(stream)
         if not state.is_member(principal.id):
             job, role = await self._role(principal, state)
             await self._check(principal, state, stream, payload)
+            try:
+                sayable(state, payload)
+            except Rejected as rejected:
+                raise rejection(rejected) from None
             await self._join(principal, stream, job, role)
         return state
 

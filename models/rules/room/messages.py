@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from models.rules.auction.fields import invalid_field
@@ -31,15 +31,23 @@ def decide_send(state: State, command: Command, t: int) -> Decision:
         Rejected: FORBIDDEN, VALIDATION_FAILED, NOT_FOUND or CONFLICT for `reply_to`.
     """
     author = require_member(state, command.actor)
-    payload = command.payload
-    public: dict[str, Any] = {"id": command.context["id"], "user": author.name, "text": require_text(payload)}
-    if payload.get("reply_to") is not None:
-        public["reply_to"] = require_message(state, payload, "reply_to").seq
-    mentioned = _mentioned(state, command)
-    public |= mentioned
-    private = {"id": author.user, **_users(state, mentioned)}
+    words = sayable(state, command.payload)
+    public = {"id": command.context["id"], "user": author.name, **words}
+    private = {"id": author.user, **_users(state, words)}
     answer = {"seq": state.seq + 1, "id": public["id"], "t": to_rfc3339(t)}
     return Decision((Draft("message", public, private, t),), answer)
+
+
+def sayable(state: State, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the payload of a `send` says, `{text, reply_to?, mentions?}`, whoever says it.
+
+    Raises:
+        Rejected: VALIDATION_FAILED, NOT_FOUND or CONFLICT for `reply_to`.
+    """
+    words: dict[str, Any] = {"text": require_text(payload)}
+    if payload.get("reply_to") is not None:
+        words["reply_to"] = require_message(state, payload, "reply_to").seq
+    return words | _mentioned(state, payload)
 
 
 def decide_edit(state: State, command: Command, t: int) -> Decision:
@@ -57,7 +65,7 @@ def decide_edit(state: State, command: Command, t: int) -> Decision:
         raise Rejected("EDIT_TOO_LATE", "A message can be edited for 15 minutes")
     if len(state.edits.get(sent.seq) or ()) >= MOST_EDITS:
         raise Rejected("CONFLICT", "The message was edited too often")
-    mentioned = _mentioned(state, command)
+    mentioned = _mentioned(state, command.payload)
     public = {"message": sent.seq, "text": text, "user": author.name, **mentioned}
     private = {"id": author.user, **_users(state, mentioned)}
     return Decision((Draft("edited", public, private, t),), {"seq": state.seq + 1})
@@ -103,13 +111,13 @@ def decide_react(state: State, command: Command, t: int) -> Decision:
     return Decision((Draft("reaction", public, {"id": member.user}, t),), {"seq": state.seq + 1})
 
 
-def _mentioned(state: State, command: Command) -> dict[str, list[str]]:
+def _mentioned(state: State, payload: Mapping[str, Any]) -> dict[str, list[str]]:
     """`{mentions: [names]}` of members that the text or the payload names, each once; nothing without any.
 
     Raises:
         Rejected: VALIDATION_FAILED, the payload names somebody who is not in the room.
     """
-    asked = command.payload.get("mentions") or ()
+    asked = payload.get("mentions") or ()
     if isinstance(asked, str) or not isinstance(asked, Iterable):
         raise invalid_field("must be a list of names", "mentions")
     names = list(asked)
@@ -118,7 +126,7 @@ def _mentioned(state: State, command: Command) -> dict[str, list[str]]:
     for place, name in enumerate(names):
         if not isinstance(name, str) or not _is_present(state, name):
             raise invalid_field("is not in this room", "mentions", place)
-    names += [name for name in names_in(command.payload["text"]) if _is_present(state, name)]
+    names += [name for name in names_in(payload["text"]) if _is_present(state, name)]
     found = [state.members[number - 1].name for number in dict.fromkeys(state.names[name] for name in names)]
     return {"mentions": found[:MOST_MENTIONS]} if found else {}
 
@@ -128,7 +136,7 @@ def _is_present(state: State, name: str) -> bool:
     return member is not None and not member.removed
 
 
-def _users(state: State, mentioned: dict[str, list[str]]) -> dict[str, list[str]]:
+def _users(state: State, words: Mapping[str, Any]) -> dict[str, list[str]]:
     """The mentioned by user id, for the private fields."""
-    names = mentioned.get("mentions")
+    names = words.get("mentions")
     return {"mentioned": [state.members[state.names[name] - 1].user for name in names]} if names else {}
