@@ -150,7 +150,8 @@ class _ModerationRoutes:
     async def reports(self, call: Call) -> Any:
         _require_moderator(call)
         conditions = {} if call.query.status is None else {"status": call.query.status}
-        return await list_page(Report.get_pymongo_collection(), conditions, _NEWEST, call.query, report_view)
+        reports = Report.get_pymongo_collection()
+        return await list_page(reports, conditions, _NEWEST, call.query, report_view, {"messages.versions": 0})
 
     async def show(self, call: Call) -> Any:
         _require_moderator(call)

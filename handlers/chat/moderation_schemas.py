@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from server.web.fields import Answer, Body, Id, Printable, Timestamp
+from server.web.fields import Answer, Body, Id, Printable, Timestamp, absent
 from server.web.paging import PageQuery
 
 MOST_MESSAGES = 20
@@ -64,7 +64,7 @@ class ReportedMessage(Answer):
     t: Timestamp
     user: str = Field(description="the author, by the name in the room")
     text: str
-    versions: list[Version] = Field(description="the first one first")
+    versions: list[Version] = absent(description="the first one first; only where a report is shown by itself")
     deleted: Literal["author", "moderator"] | None = Field(None, description="by whom, if it was deleted before")
 
 

@@ -30,6 +30,10 @@ _ABANDONED_MS: Final = 15_000
 """What was decided so long ago and has no effects yet has lost its process."""
 
 _BATCH: Final = 100
+
+_MOST_BYTES: Final = 2_000_000
+"""Of the texts in one report, all versions together. A single message, edited as often as may be, always fits."""
+
 _DONE_ALREADY: Final = frozenset({"CONFLICT", "NOT_FOUND"})
 
 
@@ -53,12 +57,13 @@ class Reports:
         """Report messages of a room that the caller is in.
 
         Raises:
-            AppError: NOT_FOUND for a room, FORBIDDEN; VALIDATION_FAILED for what is no message of the room, or one's own.
+            AppError: NOT_FOUND for a room, FORBIDDEN; VALIDATION_FAILED for what is no message of the room, or one's own, and when
+                all their versions together are too much.
         """
         await self._rooms.require_member(principal, room)
         state = (await self._rooms.state(room)).copy()
         known_as = state.name_of(principal.id)
-        snapshot = [await self._snapshot(principal, room, state, seq) for seq in sorted(set(seqs))]
+        snapshot = await self._snapshots(principal, room, state, sorted(set(seqs)))
         report: dict[str, Any] = {
             "_id": report_id,
             "room": room,
@@ -140,6 +145,20 @@ class Reports:
         if report is None:
             raise AppError("NOT_FOUND", "No such report")
         return report
+
+    async def _snapshots(
+        self, principal: Principal, room: str, state: State, seqs: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """Messages as `_snapshot` gives them, if they are not too much for one report."""
+        snapshots: list[dict[str, Any]] = []
+        size = 0
+        for seq in seqs:
+            snapshots.append(await self._snapshot(principal, room, state, seq))
+            size += sum(len(version["text"].encode()) for version in snapshots[-1]["versions"])
+            if size > _MOST_BYTES:
+                problem = "were edited so often that they are too much for one report; report fewer at a time"
+                raise AppError("VALIDATION_FAILED", errors=[{"loc": ["body", "messages"], "msg": problem}])
+        return snapshots
 
     async def _snapshot(self, principal: Principal, room: str, state: State, seq: int) -> dict[str, Any]:
         """A message with all its versions, people by the names that everybody in the room knows."""
