@@ -26,14 +26,15 @@ class Unobtainable(Exception):
 def program(name: str, package: str) -> Path:
     """The program `name` of Debian's `package`. Skips the test where it can't be had, but fails in continuous integration."""
     try:
-        return _find(name, package)
+        return find(name, package)
     except Unobtainable as error:
         if os.environ.get("CI"):
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
 
 
-def _find(name: str, package: str) -> Path:
+def find(name: str, package: str) -> Path:
+    """The program `name` of Debian's `package`. Raises Unobtainable."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is not None:
         return Path(found)

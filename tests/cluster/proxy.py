@@ -29,6 +29,7 @@ class Proxy:
         folder: for its configuration, certificate, cache and log.
         instances: what it stands before: names and URLs, such as `Cluster.instances`.
         settings: variables of nginx/start.sh in addition, such as NGINX_REQUESTS.
+        nginx: the program; by default as a test has it.
 
     Attributes:
         url: where TLS is spoken. plain: where it is not.
@@ -36,7 +37,12 @@ class Proxy:
     """
 
     def __init__(
-        self, folder: Path, instances: Mapping[str, str], *, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        instances: Mapping[str, str],
+        *,
+        settings: Mapping[str, str] | None = None,
+        nginx: Path | None = None,
     ) -> None:
         self.folder = folder
         https = steady_port()
@@ -49,7 +55,7 @@ class Proxy:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("NGINX", "RIALTO_"))},
             "RIALTO_INSTANCES": " ".join(f"{name}={URL(url).authority}" for name, url in instances.items()),
-            "NGINX_PROGRAM": str(program("nginx", "nginx")),
+            "NGINX_PROGRAM": str(nginx or program("nginx", "nginx")),
             "NGINX_FOLDER": str(folder),
             "NGINX_HTTPS": URL(self.url).authority,
             "NGINX_HTTP": URL(self.plain).authority,

@@ -202,6 +202,7 @@ class Reader(Client):
                 if not ack["ok"]:
                     assert ack["error"]["retryable"], f"subscribe {fields} was answered {ack['error']}"
                     self.tally["subscriptions put off"] += 1
+                    await asyncio.sleep(random.uniform(0, 1))
                     return
                 self._take_message(ack)
                 more = ack["more"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
+from loadtest.revoke import measure, show
 from tests.cluster.devices import Devices
 from tests.cluster.proxy import Proxy
 from tests.server.realtime.wire import Wire
@@ -35,6 +36,16 @@ async def test_closes_all_sockets_of_the_login(cluster: Cluster, proxy: Proxy, v
             for url in cluster.urls:
                 async with Wire(url, "websocket") as wire:
                     assert await wire.connect("/chat", {"token": ann.token}) == {"message": "UNAUTHENTICATED"}
+
+
+async def test_is_measured(cluster: Cluster, proxy: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    async with aiohttp.ClientSession() as http:
+        outcomes = await measure(cluster, proxy, http, 2)
+    assert all(outcome.asked < min(outcome.answered, outcome.over) for outcome in outcomes)
+    show(outcomes, outcomes)
+    printed = capsys.readouterr().out
+    assert "2 logouts each" in printed
+    assert [line.count(".") for line in printed.splitlines()[2:]] == [4] * 4
 
 
 async def second_login(account: Account) -> str:
