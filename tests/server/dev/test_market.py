@@ -142,7 +142,13 @@ async def test_a_demo_account_can_log_in(market: Market, session: aiohttp.Client
     headers = {"Content-Type": "application/json"}
     async with session.post(suggested[2], data=suggested[1], headers=headers) as answer:
         assert answer.status == 200
-        assert (await answer.json())["user"]["role"] == "freelancer"
+        login = await answer.json()
+    assert login["user"]["role"] == "client"
+    followed = re.search(r"(http\S+/streams/user:\S+)/events", market.printed)
+    assert followed is not None
+    headers = {"Authorization": f"Bearer {login['access_token']}"}
+    async with session.get(followed[1], headers=headers) as answer:
+        assert (await answer.json())["stream"] == f"user:{login['user']['id']}"
 
 
 async def test_a_second_run_is_refused(market: Market, folder: Path) -> None:
