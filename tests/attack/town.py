@@ -169,14 +169,14 @@ class Town:
 
     # -- people and jobs ------------------------------------------------------------------------------------------------
 
-    async def person(self, role: str, *, admin: bool = False) -> Person:
+    async def person(self, role: str, *, admin: bool = False, moderator: bool = False) -> Person:
         """A new account."""
         email = f"person{next(self._numbers)}.private@example.com"
         body = {"email": email, "password": PASSWORD, "name": f"{role.title()} Somebody", "role": role}
         reply = await self.call("POST", "/auth/register", json=body)
         assert reply.status == 201, reply.raw
-        if admin:
-            await self.db["users"].update_one({"email": email}, {"$set": {"admin": True}})
+        if admin or moderator:
+            await self.db["users"].update_one({"email": email}, {"$set": {"admin": admin, "moderator": moderator}})
         return await self.login(email)
 
     async def login(self, email: str) -> Person:
