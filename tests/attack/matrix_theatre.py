@@ -52,13 +52,15 @@ class Theatre:
     async def _refused(self, row: Row, roles: list[str]) -> dict[str, str]:
         async with self._stage(row) as stage:
             await enter(stage, row, roles)
+            if not row.changes:
+                return await ask_all(stage, row, roles)
             before = await self._fingerprint(stage)
             answers = await ask_all(stage, row, roles)
             after = await self._fingerprint(stage)
             if changed := [name for name in after if after[name] != before.get(name)]:
                 stage.spent = True
                 answers["changed by the refused"] = ", ".join(changed)
-        return answers
+            return answers
 
     async def _admitted(self, row: Row, roles: list[str]) -> dict[str, str]:
         async with self._stage(row) as stage:
@@ -71,12 +73,16 @@ class Theatre:
         """One with the row's things, as if nothing had happened on it."""
         makers = frozenset(MAKERS[thing] for thing in row.things if thing in MAKERS)
         stage = self._stages.pop(makers, None) or Stage(self._cast, MAKERS)
-        await stage.set(row.things - {FRESH})
-        yield stage
-        if stage.spent:
-            await stage.close()
-        else:
-            self._stages[makers] = stage
+        kept = False
+        try:
+            await stage.set(row.things - {FRESH})
+            yield stage
+            kept = not stage.spent
+        finally:
+            if kept:
+                self._stages[makers] = stage
+            else:
+                await stage.close()
 
     async def _fingerprint(self, stage: Stage) -> dict[str, Any]:
         """What there is, but for what follows it sometime."""
