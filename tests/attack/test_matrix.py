@@ -55,6 +55,7 @@ async def market(
         log_json=False,
         simulate=False,
         rate_limits=False,
+        ping_interval_s=600,  # between their rows nobody answers
     )
     async with opened(settings, worker=False) as running:
         yield running
