@@ -57,10 +57,10 @@ echo "worker_connections ${NGINX_WORKER_CONNECTIONS:-16384};" > place/events.con
 echo "access_log ${NGINX_LOG:-/dev/stdout} json;" > place/log.conf
 
 # -- instances ----------------------------------------------------------------------------------------------------------------
-# The group for REST and the one for new sockets count their connections apart: an instance that has just been started has no
-# sockets yet, and must not be sent every request for that. One refused or lost request in four does not make an instance bad;
-# three in as many seconds do, for three seconds. For sockets nobody keeps such accounts: nginx learns that an instance is good
-# again when a connection ends, and that of a socket does not, so one that is back would get a socket in three seconds and no more.
+# REST, new sockets, and event sources with long polls count their connections apart: an instance that has just been started has
+# no sockets yet, and must not be sent every request for that. One refused or lost request in four does not make an instance bad;
+# three in as many seconds do, for three seconds. No such accounts are kept where connections last: nginx learns that an instance
+# is good again when one ends, and until then tries it once in three seconds.
 
 group() {
     echo "upstream $1 {"
@@ -77,6 +77,7 @@ group() {
 {
     group rialto "max_fails=3 fail_timeout=3s"
     group rialto-sockets max_fails=0
+    group rialto-streams max_fails=0
     for instance in $RIALTO_INSTANCES; do
         echo "upstream instance-${instance%%=*} {"
         echo "    server ${instance#*=};"

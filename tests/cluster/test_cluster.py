@@ -85,18 +85,27 @@ class TestInstances:
         await asyncio.gather(*askers)
         assert set(statuses) == {200, 404}
 
-    async def test_take_sockets_as_soon_as_they_are_back(self, cluster: Cluster, proxy: Proxy) -> None:
+    @pytest.mark.parametrize("kind", ["socket", "event source"])
+    async def test_take_those_who_stay_as_soon_as_they_are_back(
+        self, cluster: Cluster, proxy: Proxy, http: aiohttp.ClientSession, kind: str
+    ) -> None:
+        inbox, headers = await somebody(http, proxy)
         async with AsyncExitStack() as held:
 
             async def home() -> str:
-                wire = await held.enter_async_context(Wire(proxy.plain, "websocket"))
-                return str(wire.opening["sid"]).partition(".")[0]
+                if kind == "socket":
+                    wire = await held.enter_async_context(Wire(proxy.plain, "websocket"))
+                    return str(wire.opening["sid"]).partition(".")[0]
+                source = await held.enter_async_context(http.get(inbox, headers=headers))
+                assert source.content_type == "text/event-stream"
+                return source.headers["X-Rialto-Instance"]
 
             await cluster.kill("rialto-2")
             assert {await home() for _ in range(8)} == {"rialto-1", "rialto-3"}
             await cluster.start("rialto-2")
             await cluster.ready("rialto-2")
             assert [await home() for _ in range(3)] == ["rialto-2"] * 3  # until it has as many as the others
+            await all_are_used(cluster, proxy, http)
 
     async def test_know_each_request_by_the_same_id(
         self, cluster: Cluster, proxy: Proxy, http: aiohttp.ClientSession
@@ -192,6 +201,15 @@ async def all_are_used(cluster: Cluster, proxy: Proxy, http: aiohttp.ClientSessi
         return {await answerer(http, proxy) for _ in range(9)} == set(cluster.names)
 
     await until(used)
+
+
+async def somebody(http: aiohttp.ClientSession, proxy: Proxy) -> tuple[str, dict[str, str]]:
+    """The URL of a new user's notifications, and the headers that make them an event source."""
+    account = {"email": f"{secrets.token_hex(8)}@example.com", "password": "correct horse battery", "name": "Ann"}
+    async with http.post(f"{proxy.plain}/api/v1/auth/register", json={**account, "role": "both"}) as answer:
+        made = await answer.json(content_type=None)
+    headers = {"Authorization": f"Bearer {made['access_token']}", "Accept": "text/event-stream"}
+    return f"{proxy.plain}/api/v1/streams/user:{made['user']['id']}/events", headers
 
 
 async def answerer(http: aiohttp.ClientSession, proxy: Proxy) -> str:

@@ -71,7 +71,9 @@ async def test_all_instances(cluster: Cluster, proxy: Proxy, size: Size) -> None
     assert not tally["handshakes that failed"], "nginx sent somebody where nobody was"
     asked, left = tally["asked to leave"], tally["left when asked"]
     assert 0 < left < asked, "both those who leave when they are asked and those who do not take part"
-    statuses = Counter(line["status"] for line in proxy.log()[before:] if line["path"] == "/socket.io/")
+    lines = proxy.log()[before:]
+    assert not [line for line in lines if "rialto" in line["upstream"]], "nginx believed that nobody was there"
+    statuses = Counter(line["status"] for line in lines if line["path"] == "/socket.io/")
     log.info(
         "%d sockets; nginx answered %s; %s", size.sockets, dict(sorted(statuses.items())), dict(sorted(tally.items()))
     )
