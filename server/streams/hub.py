@@ -317,6 +317,8 @@ class Hub:
             self._signal(feed, signal)
 
     def _signal(self, feed: _Feed, signal: Signal) -> None:
+        if feed.unsure:
+            return  # not everybody here may hear of it any more, and it may be lost on the way anyhow
         for sink in tuple(feed.sinks):
             sink.signal(signal)
 
