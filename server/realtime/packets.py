@@ -15,6 +15,8 @@ ATTACHMENTS: Final = 16
 
 _HEAD: Final = re.compile(r'2(?:(/[^,?\[]*),)?([0-9]{1,15})?\["([A-Za-z0-9_:-]{1,64})"', re.ASCII)
 
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
 
 class Kind(IntEnum):
     """Packet types of Socket.IO protocol v5."""
@@ -34,6 +36,10 @@ class Head(NamedTuple):
     namespace: str
     number: int | None
     event: str
+
+
+class NotText(ValueError):
+    """The JSON is sound but for surrogates without their partner, which JavaScript can write and nobody can store or show."""
 
 
 class Packet(NamedTuple):
@@ -59,6 +65,7 @@ def parse(text: str) -> Packet:
     """The packet of an Engine.IO message.
 
     Raises:
+        NotText: an argument of an event holds half a character.
         ValueError: malformed; the protocol asks to close the connection.
     """
     if text[:1] not in tuple("0123456"):
@@ -67,6 +74,10 @@ def parse(text: str) -> Packet:
         decoded = Decoder(encoded_packet=text)
     except (TypeError, IndexError, RecursionError) as error:
         raise ValueError("malformed packet") from error
+    except ValueError:
+        if _is_sound_but_for_surrogates(text):
+            raise NotText("half a character") from None
+        raise
     packet = Packet(
         Kind(decoded.packet_type),
         decoded.namespace or "/",
@@ -77,6 +88,17 @@ def parse(text: str) -> Packet:
     if not _is_valid(packet):
         raise ValueError("invalid packet")
     return packet
+
+
+def _is_sound_but_for_surrogates(text: str) -> bool:
+    """Whether whole characters in their places would make it well-formed."""
+    repaired = _SURROGATE.sub(r"\\ufffd", text)
+    if repaired == text or head(text) is None:
+        return False
+    try:
+        return _is_valid(parse(repaired))
+    except ValueError:
+        return False
 
 
 def _is_valid(packet: Packet) -> bool:

@@ -17,7 +17,7 @@ from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.metrics import COMMAND_SECONDS, COMMANDS, DISMISSED, REFUSED
 from server.realtime.namespace import Namespace
-from server.realtime.packets import Head, Kind, Packet, head, parse
+from server.realtime.packets import Head, Kind, NotText, Packet, head, parse
 from server.realtime.session import PARSE_ERROR, SERVER_DISCONNECT, Session
 from server.realtime.sessions import LiveSessions
 from server.web.outage import is_outage
@@ -114,6 +114,9 @@ class Peer:
             return  # unparsed: what is refused must cost next to nothing
         try:
             packet = self._assemble(data)
+        except NotText:
+            self._refuse_text(data)
+            return
         except ValueError as error:
             log.info("realtime.malformed_packet", error=str(error))
             self.session.end(PARSE_ERROR)
@@ -139,6 +142,17 @@ class Peer:
             self._acknowledge(connection, command.number, refusal.to_ack())
             COMMANDS.labels(command.namespace, connection.namespace.label(command.event), refusal.code).inc()
         return refusal is not None
+
+    def _refuse_text(self, data: str | bytes) -> None:
+        """Answer an event that holds half a character; what was left of it could be neither stored nor shown."""
+        command = head(data) if isinstance(data, str) else None
+        connection = self._connections.get(command.namespace) if command is not None else None
+        if command is None or connection is None:
+            self.session.end(PARSE_ERROR)
+            return
+        refusal = AppError("VALIDATION_FAILED", errors=[{"loc": [], "msg": "text must be whole Unicode characters"}])
+        self._acknowledge(connection, command.number, refusal.to_ack())
+        COMMANDS.labels(command.namespace, connection.namespace.label(command.event), refusal.code).inc()
 
     def _count(self, connection: Connection, event: str) -> AppError | None:
         user = connection.principal.id if connection.principal else None
