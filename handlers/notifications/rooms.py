@@ -34,7 +34,7 @@ class RoomNews:
         self._max_age_ms = max_age_ms
 
     async def handle(self, events: Sequence[StoredEvent]) -> None:
-        """Tell of the messages. What comes again is in the inboxes already."""
+        """Tell of the messages, and no more of those deleted. What comes again is in the inboxes already."""
         since = self._clock.now() - self._max_age_ms
         rooms: dict[str, list[StoredEvent]] = {}
         for event in events:
@@ -44,6 +44,11 @@ class RoomNews:
         for stream, messages in rooms.items():
             notices += await self._notices(stream, messages)
         await self._inboxes.deliver(notices)
+        for event in events:
+            if event.type == "deleted":
+                state: State = (await self._streams.current(event.stream)).state
+                users = [member.user for member in state.members]
+                await self._inboxes.unsay(users, event.stream, event.public["message"])
 
     async def _notices(self, stream: str, messages: list[StoredEvent]) -> list[Notice]:
         names = await names_of({message.private["id"] for message in messages})

@@ -13,7 +13,7 @@ from pymongo.read_concern import ReadConcern
 from handlers.notifications.metrics import NOTIFICATIONS
 from handlers.notifications.views import notification_view
 from models.event import EventDocument
-from models.rules.inbox.notices import SYSTEM, Notice, inbox_stream
+from models.rules.inbox.notices import SYSTEM, Notice, inbox_stream, notice_key
 from models.rules.inbox.rules import Inbox
 from models.rules.stream import Command
 from server.auth.principal import Principal
@@ -101,6 +101,15 @@ class Inboxes:
         for notice in notices:
             by_user.setdefault(notice.user, []).append(notice)
         await _all(self._deliver_to_one(own) for own in by_user.values())
+
+    async def unsay(self, users: Iterable[str], source: str, message: int) -> None:
+        """Take the words of a deleted message of a room out of what users were told of it. The notifications stay, for their seqs."""
+        told = {
+            "stream": {"$in": [inbox_stream(user) for user in users]},
+            "actor": SYSTEM,
+            "key": {"$in": [notice_key(kind, source, message) for kind in ("message", "mention")]},
+        }
+        await EventDocument.get_pymongo_collection().update_many(told, {"$set": {"pub.data.excerpt": ""}})
 
     async def _deliver_to_one(self, notices: list[Notice]) -> None:
         async with self._slots:

@@ -29,6 +29,11 @@ KINDS: Final = (
 )
 
 
+def notice_key(kind: str, source: str, seq: int) -> str:
+    """What makes a notice one in its inbox."""
+    return f"{kind}:{source}:{seq}"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One notification on its way to one user. It arrives once per (user, kind, source, seq), however often it is sent.
@@ -56,7 +61,7 @@ class Notice:
     def command(self) -> Command:
         """What appends it."""
         payload = {"kind": self.kind, "source": self.source, "seq": self.seq}
-        key = f"{self.kind}:{self.source}:{self.seq}"
+        key = notice_key(self.kind, self.source, self.seq)
         return Command("notify", SYSTEM, payload, key, {"group": self.group, "data": self.data})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -144,3 +145,27 @@ async def test_a_removed_member_hears_nothing(
     await until_told(market, ann, "message")
     await settled(market, client, ann)
     assert "message" not in await kinds(market, bob)
+
+
+async def test_words_that_are_deleted_are_told_no_more(
+    market: Market, client: Person, ann: Person, auction: str
+) -> None:
+    where = await room(market, client, kind="dm", user=ann.id)
+    said = await say(market, client, where, f"A slip, @{ann.id}")
+    await until_told(market, ann, "mention")
+    plain = await say(market, client, where, "Another slip")
+    await until_told(market, ann, "message")
+    for message in (said, plain):
+        status, _ = await market.call("DELETE", f"/rooms/{where}/messages/{message}", client)
+        assert status == 200
+
+    async def excerpts() -> list[str]:
+        return [it["data"]["excerpt"] for it in await told(market, ann) if it["kind"] in ("message", "mention")]
+
+    await until(lambda: _are(excerpts, ["", ""]))
+    _, page = await market.call("GET", f"/streams/user:{ann.id}/events", ann)
+    assert "slip" not in str(page)
+
+
+async def _are(look: Callable[[], Awaitable[list[str]]], wanted: list[str]) -> bool:
+    return await look() == wanted
