@@ -70,7 +70,7 @@ class Rooms:
             await self.require_member(principal, known)
             return known
         if not await self.relations.acquainted(principal.id, user):
-            raise AppError("FORBIDDEN", "Neither of you has bid on a job of the other's or was invited to one")
+            raise AppError("FORBIDDEN", "There is no open bid or invitation between the two of you")
         parties = [[party, ""] for party in sorted((principal.id, user))]
         return await self._open(place, {"kind": DM, "parties": parties})
 

@@ -84,7 +84,7 @@ class RoomViews:
         done = await self._receipts.everybody(room)
         shown = {"id": room, **public_view(state), **_own(principal, state, done.get(principal.id, NOTHING))}
         shown["receipts"] = [
-            {"user": member.name, "read_seq": of["read_seq"], "delivered_seq": of["delivered_seq"]}
+            {"user": member.name, **_known(member.user, state, of)}
             for member in state.current_members()
             if (of := done.get(member.user)) is not None
         ]
@@ -99,10 +99,15 @@ def _own(principal: Principal, state: State, done: Mapping[str, Any]) -> dict[st
     return {
         "me": state.name_of(principal.id),
         "unread": state.unread(principal.id, done["read_seq"]),
-        "read_seq": done["read_seq"],
-        "delivered_seq": done["delivered_seq"],
+        **_known(principal.id, state, done),
         "muted": done["muted"],
     }
+
+
+def _known(user: str, state: State, done: Mapping[str, Any]) -> dict[str, int]:
+    """What a user has read and got; who says something has read what was said before."""
+    read = state.read_to(user, done["read_seq"])
+    return {"read_seq": read, "delivered_seq": max(read, done["delivered_seq"])}
 
 
 def _summary(principal: Principal, room: str, state: State, done: Mapping[str, Any]) -> dict[str, Any]:

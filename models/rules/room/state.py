@@ -156,10 +156,14 @@ class State:
                 found[name] = member.name
         return found
 
+    def read_to(self, user: str, read_seq: int) -> int:
+        """Up to which seq a user knows the room: what it said it had read, or its own last message."""
+        member = self.member(user)
+        return max(read_seq, member.last_sent if member is not None else 0)
+
     def unread(self, user: str, read_seq: int) -> int:
         """Messages by others after what the user has read or sent last, without those that were deleted."""
-        member = self.member(user)
-        after = max(read_seq, member.last_sent if member is not None else 0)
+        after = self.read_to(user, read_seq)
         count = len(self.messages) - self.messages.place(after)
         return count and count - self.deleted.count_after(after)
 
