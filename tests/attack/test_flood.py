@@ -10,58 +10,33 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any, Final
 
-import aiohttp
 import pytest
-from pymongo import AsyncMongoClient
 
 from server.clock import new_id
 from tests.attack.rooms import CHAT, ask, chatting, direct, log, said
 from tests.attack.town import PASSWORD, Person, Town
-from tests.cluster.cluster import Cluster
-from tests.cluster.databases import Shared
 from tests.server.realtime.wire import Wire
 from tests.waiting import until
 
 _SENDS: Final = 30
 """As many `send` has at once by default; three more a second."""
 
-_RATES: Final = {"sync_time": "100000/s", "subscribe": "50/m"}
-_SETTINGS: Final = {
-    "RIALTO_RATE_LIMITS": "true",
-    "RIALTO_RATE_COMMANDS": json.dumps(_RATES),
-    "RIALTO_RATE_AUTH": "100/15m",
-    "RIALTO_RATE_HANDSHAKES": "200/m",
-}
 _FLOOD: Final = 1_000
 _MEGABYTE: Final = 1_000_000
 
 
-@pytest.fixture(scope="module")
-async def limited(mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    """Another town, which limits how often who may do what."""
-    databases = Shared(mongodb_url, redis_url)
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(AsyncMongoClient(mongodb_url))
-        stack.push_async_callback(client.drop_database, databases.name)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
-        cluster = await stack.enter_async_context(
-            Cluster(tmp_path_factory.mktemp("limited"), databases, instances=["a", "b"], settings=_SETTINGS)
-        )
-        yield Town(cluster.urls, cluster.children, http, client[databases.name], cluster.token_secret)
-
-
 @pytest.fixture(autouse=True)
-async def unharmed(limited: Town) -> AsyncIterator[None]:
+async def unharmed(strict: Town) -> AsyncIterator[None]:
     """After each flood everything runs and has logged no failure; in place of the fixture for the other town."""
     yield
-    await limited.unharmed()
+    await strict.unharmed()
 
 
 @pytest.fixture
-async def room(limited: Town) -> tuple[Person, Person, str]:
+async def room(strict: Town) -> tuple[Person, Person, str]:
     """Two people and their room."""
-    client, other = await limited.person("client"), await limited.person("freelancer")
-    return client, other, await direct(limited, client, other)
+    client, other = await strict.person("client"), await strict.person("freelancer")
+    return client, other, await direct(strict, client, other)
 
 
 @asynccontextmanager
@@ -120,11 +95,11 @@ async def _flood(socket: Wire, packets: list[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("way", ["websocket", "polling"])
-async def test_a_thousand_sends(limited: Town, room: tuple[Person, Person, str], way: str) -> None:
+async def test_a_thousand_sends(strict: Town, room: tuple[Person, Person, str], way: str) -> None:
     """Some are taken and stored once, the others refused and not stored; then the socket goes on where it may."""
     client, other, where = room
-    keys = [limited.key() for _ in range(_FLOOD)]
-    async with neighbours(limited), chatting(limited, client, way) as socket, chatting(limited, other) as listener:
+    keys = [strict.key() for _ in range(_FLOOD)]
+    async with neighbours(strict), chatting(strict, client, way) as socket, chatting(strict, other) as listener:
         start = (await ask(listener, "subscribe", stream=f"room:{where}"))["seq"]
         acks = await _flood(socket, [_send(where, number, key) for number, key in enumerate(keys, 1)])
         taken = [ack for ack in acks if ack["ok"]]
@@ -132,13 +107,13 @@ async def test_a_thousand_sends(limited: Town, room: tuple[Person, Person, str],
         assert _SENDS <= len(taken) < _FLOOD
         assert [ack["seq"] for ack in taken] == list(range(start + 1, start + 1 + len(taken)))
         await asyncio.sleep(waits[-1] / 1000)
-        await until(lambda: _goes_on(socket, where, limited.key()))
+        await until(lambda: _goes_on(socket, where, strict.key()))
         # a refused command was not done, and can be with the same key; one that was taken is answered again
         await asyncio.sleep(waits[-1] / 1000)
         refused = next(key for key, ack in zip(keys, acks, strict=True) if not ack["ok"])
         await until(lambda: _goes_on(socket, where, refused))
         await until(lambda: _goes_on(socket, where, keys[0], replayed=True))
-    events = [event for event in await log(limited, other, where) if event["type"] == "message"]
+    events = [event for event in await log(strict, other, where) if event["type"] == "message"]
     assert len(events) == len(taken) + 2
     assert len({event["id"] for event in events}) == len(events)
 
@@ -152,71 +127,71 @@ async def _goes_on(socket: Wire, room: str, key: str, *, replayed: bool = False)
     return True
 
 
-async def test_megabytes_that_are_one_too_many(limited: Town, room: tuple[Person, Person, str]) -> None:
+async def test_megabytes_that_are_one_too_many(strict: Town, room: tuple[Person, Person, str]) -> None:
     """Refused without being looked at; they take neither the socket nor the neighbours along."""
     client, _, where = room
     large = "x" * (_MEGABYTE - 200)
-    async with neighbours(limited), chatting(limited, client) as socket:
+    async with neighbours(strict), chatting(strict, client) as socket:
         packets = [_send(where, number, f"k{number}", large) for number in range(1, 101)]
         outcomes = Counter(ack["error"]["code"] for ack in await _flood(socket, packets))
         assert set(outcomes) == {"VALIDATION_FAILED", "RATE_LIMITED"}
         assert outcomes["RATE_LIMITED"] > outcomes["VALIDATION_FAILED"]
         assert (await ask(socket, "sync_time", t0=1))["ok"]
-    types = [event["type"] for event in await log(limited, client, where)]
+    types = [event["type"] for event in await log(strict, client, where)]
     assert types == ["opened", "member_added", "member_added"]
 
 
-async def test_a_user_has_one_bucket_on_all_its_sockets(limited: Town, room: tuple[Person, Person, str]) -> None:
+async def test_a_user_has_one_bucket_on_all_its_sockets(strict: Town, room: tuple[Person, Person, str]) -> None:
     client, _, where = room
     sockets = 5
     async with AsyncExitStack() as stack:
-        wires = [await stack.enter_async_context(chatting(limited, client)) for _ in range(sockets)]
-        packets = [[_send(where, number, limited.key()) for number in range(1, 41)] for _ in wires]
+        wires = [await stack.enter_async_context(chatting(strict, client)) for _ in range(sockets)]
+        packets = [[_send(where, number, strict.key()) for number in range(1, 41)] for _ in wires]
         floods = await asyncio.gather(*[_flood(wire, sent) for wire, sent in zip(wires, packets, strict=True)])
         taken = sum(ack["ok"] for acks in floods for ack in acks)
         assert _SENDS <= taken < 2 * _SENDS
         # the limit is on sending: reading goes on, and so does the other user
         assert (await ask(wires[0], "read", room=where, seq=1))["ok"]
-        await said(limited, room[1], where)
+        await said(strict, room[1], where)
 
 
-async def test_typing_on_and_off(limited: Town, room: tuple[Person, Person, str]) -> None:
+async def test_typing_on_and_off(strict: Town, room: tuple[Person, Person, str]) -> None:
     """A thousand times: whoever watches hears little of it."""
     client, other, where = room
     packets = [
         f"42{CHAT},{number}" + json.dumps(["typing", {"room": where, "on": bool(number % 2)}])
         for number in range(1, _FLOOD + 1)
     ]
-    async with neighbours(limited), chatting(limited, client) as socket, chatting(limited, other, at=1) as listener:
+    async with neighbours(strict), chatting(strict, client) as socket, chatting(strict, other, at=1) as listener:
         assert (await ask(listener, "subscribe", stream=f"room:{where}"))["ok"]
         acks = await _flood(socket, packets)
         for ack in acks:
             assert ack["ok"] or limited_by(ack)
         assert sum(ack["ok"] for ack in acks) < 200
-        await said(limited, client, where, "Enough")
+        await said(strict, client, where, "Enough")
         while (await listener.event())["events"][-1].get("text") != "Enough":
             pass
         assert sum(event == "typing" for _, event, _ in listener.events) < 20
 
 
-async def test_rooms_that_nobody_gave_out(limited: Town, room: tuple[Person, Person, str]) -> None:
+async def test_rooms_that_nobody_gave_out(strict: Town, room: tuple[Person, Person, str]) -> None:
     """By the thousand: the first are not there, the rest is not looked for."""
     client, _, where = room
     packets = [
         f"42{CHAT},{number}" + json.dumps(["subscribe", {"stream": f"room:{new_id()}"}])
         for number in range(1, _FLOOD + 1)
     ]
-    async with neighbours(limited), chatting(limited, client) as socket:
+    async with neighbours(strict), chatting(strict, client) as socket:
         outcomes = Counter(ack["error"]["code"] for ack in await _flood(socket, packets))
         assert set(outcomes) == {"NOT_FOUND", "RATE_LIMITED"}
         assert 50 <= outcomes["NOT_FOUND"] < 60
-        assert (await ask(socket, "send", room=where, text="Still here", key=limited.key()))["ok"]
+        assert (await ask(socket, "send", room=where, text="Still here", key=strict.key()))["ok"]
 
 
-async def test_entering_namespaces_again_and_again(limited: Town, room: tuple[Person, Person, str]) -> None:
+async def test_entering_namespaces_again_and_again(strict: Town, room: tuple[Person, Person, str]) -> None:
     """On one transport: soon refused by name, and nobody else's matter."""
     client, other, where = room
-    async with neighbours(limited), Wire(limited.urls[0], "websocket") as socket, chatting(limited, other) as listener:
+    async with neighbours(strict), Wire(strict.urls[0], "websocket") as socket, chatting(strict, other) as listener:
         await ask(listener, "subscribe", stream=f"room:{where}")
         outcomes: Counter[str] = Counter()
         for _ in range(300):
@@ -251,25 +226,25 @@ async def _login(town: Town, at: int, *forwarded: str) -> int:
     return reply.status
 
 
-async def test_a_hundred_guesses_at_passwords(limited: Town) -> None:
+async def test_a_hundred_guesses_at_passwords(strict: Town) -> None:
     """On all instances together; whoever writes an address differently, or others before it, is still the same."""
     address = next(ADDRESSES)
-    guesses = [await _login(limited, number % 2, address) for number in range(110)]
+    guesses = [await _login(strict, number % 2, address) for number in range(110)]
     assert Counter(guesses) == {401: 100, 429: 10} or guesses.count(401) == 101
     spellings = [(f"{address}:4711",), (f"::ffff:{address}",), (f"[::ffff:{address}]:1",), (next(ADDRESSES), address)]
     spellings += [("127.0.0.1", address), (f" {address} ",), ("unknown", address), ("x" * 5_000, address)]
     spellings += [(address, "127.0.0.1"), (address, "::1"), (address, "127.8.9.10")]
     for spelling in spellings:
-        assert await _login(limited, 0, *spelling) == 429, spelling
-    assert await _login(limited, 0, next(ADDRESSES)) == 401
+        assert await _login(strict, 0, *spelling) == 429, spelling
+    assert await _login(strict, 0, next(ADDRESSES)) == 401
     # of IPv6 the network counts, whose owner has all of its addresses
-    guesses = [await _login(limited, 0, f"2001:db8:7:7::{number:x}") for number in range(1, 111)]
+    guesses = [await _login(strict, 0, f"2001:db8:7:7::{number:x}") for number in range(1, 111)]
     assert guesses.count(429) >= 9
-    assert await _login(limited, 1, "2001:0DB8:0007:0007:ffff::") == 429
-    assert await _login(limited, 1, "2001:db8:7:8::1") == 401
+    assert await _login(strict, 1, "2001:0DB8:0007:0007:ffff::") == 429
+    assert await _login(strict, 1, "2001:db8:7:8::1") == 401
 
 
-async def test_sockets_opened_again_and_again(limited: Town) -> None:
+async def test_sockets_opened_again_and_again(strict: Town) -> None:
     """Refused for that address alone, before anything is kept of them."""
     address = next(ADDRESSES)
 
@@ -283,12 +258,12 @@ async def test_sockets_opened_again_and_again(limited: Town) -> None:
                 "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
             }
         query = {"EIO": "4", "transport": transport}
-        async with limited.http.get(f"{limited.urls[0]}/socket.io/", params=query, headers=headers) as answer:
+        async with strict.http.get(f"{strict.urls[0]}/socket.io/", params=query, headers=headers) as answer:
             if answer.status == 429:
                 assert int(answer.headers["Retry-After"]) >= 1
             return answer.status
 
-    async with neighbours(limited):
+    async with neighbours(strict):
         statuses = [await opened("polling", address) for _ in range(300)]
         assert set(statuses) == {200, 429}
         assert 200 <= statuses.count(200) < 220
