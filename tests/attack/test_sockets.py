@@ -346,7 +346,8 @@ async def test_two_hundred_sockets_dropped_half_way(town: Town, busy: str, rival
     await rivals.bid(10)
 
     async def forgotten() -> bool:
-        return await _metric(town, "websocket_active_connections") == before
+        # fewer, if some that were there before are gone by now
+        return await _metric(town, "websocket_active_connections") <= before
 
     await until(forgotten)
 

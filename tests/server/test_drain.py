@@ -140,14 +140,14 @@ async def test_a_web_instance_lets_its_clients_go(start: Start, http: ClientSess
             f"{url}/api/v1/users/me", headers=headers
         ) as own:  # REST goes on, on a connection of its own
             assert (own.status, own.headers["Connection"]) == (200, "close")
+        async with http.get(f"{events}&wait=30") as again:
+            assert (again.status, again.headers["Retry-After"]) == (503, "1")
 
         assert (await socket.event("reconnect"))["delay_ms"] >= 0
         assert (await socket.command("subscribe", {"stream": stream}, namespace="/bidding"))["ok"]
         assert (await poller.event("reconnect"))["delay_ms"] >= 0
         async with await waiting as polled:
             assert (polled.status, (await polled.json())["events"]) == (200, [])
-        async with http.get(f"{events}&wait=30") as again:
-            assert (again.status, again.headers["Retry-After"]) == (503, "1")
         assert b"retry:" in await source.content.read()  # to its end
         for wire in (socket, poller):
             await wire.closing()
