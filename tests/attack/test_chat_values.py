@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -125,6 +126,10 @@ async def test_texts_that_are_none_over_sockets(town: Town, room: str, client: P
                 ack = await ask(socket, event, room=room, text=text, key=town.key(), **fields)
                 refused(ack, "VALIDATION_FAILED")
                 assert ack["error"]["details"]["errors"][0]["loc"] == ["text"], name
+        for text in ("\\ud83d", "\\ude00\\ud83d"):  # halves of characters, as JavaScript cuts them
+            packet = json.dumps(["send", {"room": room, "text": "?", "key": town.key()}]).replace("?", text)
+            await socket.send(f"42/chat,77{packet}")
+            refused(await socket.ack(77, namespace="/chat"), "VALIDATION_FAILED")
         for fields in ({"room": room, "key": "k"}, {"text": "x", "key": "k"}, {"room": room, "text": "x"}, {}):
             refused(await ask(socket, "send", **fields), "VALIDATION_FAILED")
 
