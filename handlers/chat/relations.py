@@ -9,7 +9,7 @@ from pymongo.read_concern import ReadConcern
 from models.event import EventDocument
 from models.job import Job
 from models.rules.auction.naming import HIDDEN_FORMATS, SEALED_KIND, truth_stream
-from models.rules.auction.state import ACCEPTED, OPEN, PAUSED, UNOPENED
+from models.rules.auction.state import ACCEPTED, AWARDED, CLOSED
 from models.rules.auction.state import State as Auction
 from models.rules.visibility import DRAFT, job_visible
 from server.auth.principal import Principal
@@ -20,6 +20,9 @@ CLIENT: Final = "client"
 FREELANCER: Final = "freelancer"
 
 _MAJORITY: Final = ReadConcern("majority")
+_OVER: Final = (CLOSED, AWARDED, ACCEPTED)
+"""Phases in which it is known who has bid. Not after a cancellation: its envelopes stay closed for ever."""
+
 _AT_ONCE: Final = 500
 """Streams asked for in one query."""
 
@@ -51,11 +54,11 @@ class Relations:
         return FREELANCER if auction is not None and user in auction.numbers else None
 
     async def veiled(self, job: Job) -> bool:
-        """Whether bidders must not know of each other yet: a hidden auction runs or is about to."""
-        if job.auction is None or job.auction.format not in HIDDEN_FORMATS or job.status == "cancelled":
+        """Whether bidders must not know of each other: a hidden auction runs or is about to, or was cancelled."""
+        if job.auction is None or job.auction.format not in HIDDEN_FORMATS:
             return False
         auction = await self._auction(job)
-        return auction is not None and auction.phase in (UNOPENED, OPEN, PAUSED)
+        return auction is not None and auction.phase not in _OVER
 
     def shows_bidders(self, job: Job) -> bool:
         """Whether the client may know who bids while that is hidden from the bidders: with proposals."""
@@ -64,7 +67,7 @@ class Relations:
     async def acquainted(self, one: str, other: str) -> bool:
         """Whether either has bid on a job of the other's or was invited to one.
 
-        Bids in a sealed auction that still runs don't count: asking would tell who has bid.
+        Bids in a sealed auction that still runs or was cancelled don't count: asking would tell who has bid.
         """
         return await self._worked_for(one, other) or await self._worked_for(other, one)
 
@@ -77,7 +80,7 @@ class Relations:
             return True
         for stream in streams:
             auction: Auction = (await self._streams.current(stream)).state
-            if auction.terms.format == "proposal" or auction.phase not in (OPEN, PAUSED):
+            if auction.terms.format == "proposal" or auction.phase in _OVER:
                 return True
         return False
 

@@ -65,7 +65,7 @@ def _add_rooms(router: Router, rest: _RoomRoutes) -> None:
         rest.open,
         summary="The room with somebody or of a job; opened if it is not there",
         description="Two people have one room, once either has bid on a job of the other's or was invited to one; bids in a "
-        "sealed auction that still runs don't count, for nobody may know of them. The room of a job is for its client, its "
+        "sealed auction that still runs or was cancelled don't count, for nobody may know of them. The room of a job is for its client, its "
         "bidders and those it invited; while a sealed auction or one for proposals runs, all but the client have pseudonyms.",
         tags=_TAGS,
         body=NewRoom,

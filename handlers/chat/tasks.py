@@ -16,7 +16,7 @@ from server.streams.event import StoredEvent
 from server.streams.streams import Streams
 
 _DUPLICATE_KEY: Final = 11000
-_OVER: Final = frozenset({"closed", "cancelled"})
+_OVER: Final = frozenset({"closed"})
 """Events of a hidden auction after which its bidders may know of each other."""
 
 

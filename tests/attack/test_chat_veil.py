@@ -224,3 +224,23 @@ async def test_after_the_close_everybody_in_the_room_goes_by_an_id(town: Town, c
     assert status in ("closed", "awarded")
     assert ann.id in (await town.call("GET", f"/rooms/{room}", client)).raw.decode()
     assert await room_of(town, client, kind="dm", user=ann.id)
+
+
+async def test_a_cancellation_opens_no_envelope(
+    town: Town, sealed: dict[str, str], client: Person, bidders: tuple[Person, Person]
+) -> None:
+    """A client does not learn who bids by having bids collected and the auction cancelled."""
+    ann, bob = bidders
+    await town.bid(ann, sealed["auction"], 90_000)
+    name = (await town.call("POST", "/rooms", ann, json={"kind": "job", "job": sealed["job"]})).json["me"]
+    await said(town, ann, sealed["room"], "Which green?")
+    cancelled = await town.call("POST", f"/jobs/{sealed['job']}/cancel", client, json={"reason": "Never mind"})
+    assert cancelled.status == 200
+    await asyncio.sleep(_BACKGROUND_S)
+    for where, text in (await seen(town, client, sealed, (bob,))).items():
+        assert ann.id not in text, (where, text)
+    for other in (ann, bob):
+        (await town.call("POST", "/rooms", client, json={"kind": "dm", "user": other.id})).refused("FORBIDDEN")
+    assert (await town.call("POST", "/rooms", ann, json={"kind": "job", "job": sealed["job"]})).json["me"] == name
+    shown = (await town.call("GET", f"/auctions/{sealed['auction']}", client)).json
+    assert (shown["owner"]["bidders"], shown["bid_count"]) == ({}, None)
