@@ -29,6 +29,11 @@ log = structlog.get_logger(__name__)
 PAGE: Final = 1_000
 """Events in one answer to `subscribe` at most (contract.md)."""
 
+PAGE_BYTES: Final = 512 * 1024
+"""Of them together, but always one: a frame much larger would count as the backlog of a slow client while it is on its way, and
+whoever is cut off for that would come back for the very same page.
+"""
+
 _CHUNK: Final = 500
 _POLL_SLICE: Final = 2_000
 _LINGER_S: Final = 2.0
@@ -200,11 +205,15 @@ class Hub:
                     "VALIDATION_FAILED", errors=[{"loc": ["after"], "msg": f"beyond the stream's end, {feed.seq}"}]
                 )
         events: list[PublicEvent] = []
-        cursor = after
+        cursor, size = after, 0
         while cursor < feed.seq:
             if len(events) >= PAGE:
                 return Opening(cursor, events, more=True)
-            events += await self._store.read(feed.stream, cursor, PAGE - len(events))
+            for event in await self._store.read(feed.stream, cursor, PAGE - len(events)):
+                size += len(event.wire)
+                if size > PAGE_BYTES and events:
+                    return Opening(events[-1].seq, events, more=True)
+                events.append(event)
             cursor = events[-1].seq if events else cursor
         if cursor > feed.seq:
             self._advance(feed, [event for event in events if event.seq > feed.seq])
