@@ -24,6 +24,7 @@ from server.streams.hub import Hub
 from server.streams.kinds import StreamKind
 from server.streams.pending import Answer
 from server.streams.store import EventStore, StoreUnavailable
+from server.streams.submitted import on_submitted
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,10 @@ class Streams:
             AppError: the rules' refusal; IDEMPOTENCY_MISMATCH; UNAVAILABLE when it could not be settled in time (it may
                 have happened: the same key tells); NOT_FOUND for an unknown kind.
         """
-        return await self._stream(stream).submit(command)
+        answer = self._stream(stream).submit(command)
+        if (submitted := on_submitted.get()) is not None:
+            submitted()
+        return await answer
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
