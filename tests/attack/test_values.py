@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import json
 from typing import Any, Final
 
@@ -213,11 +214,12 @@ TERMS: Final[dict[str, tuple[dict[str, Any], str]]] = {
 async def test_terms_of_auctions(town: Town, client: Person, name: str) -> None:
     changes, field = TERMS[name]
     changed = dict(changes)
+    now = time.time()
     for place in ("start_at", "end_at"):
         if place in changed:
-            changed[place] = town.in_seconds(changed[place])
+            changed[place] = town.in_seconds(changed[place], now=now)
     if isinstance(soft_close := changed.get("soft_close"), dict) and "hard_end_at" in soft_close:
-        changed["soft_close"] = {**soft_close, "hard_end_at": town.in_seconds(soft_close["hard_end_at"])}
+        changed["soft_close"] = {**soft_close, "hard_end_at": town.in_seconds(soft_close["hard_end_at"], now=now)}
     async with town.unchanged():
         reply = await town.call("POST", "/jobs", client, json=town.job(auction=town.terms(**changed)), key=town.key())
         errors = reply.refused("VALIDATION_FAILED")["errors"]

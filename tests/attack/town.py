@@ -186,9 +186,9 @@ class Town:
         answer = reply.json
         return Person(answer["user"]["id"], email, answer["access_token"], answer["refresh_token"])
 
-    def in_seconds(self, seconds: float) -> str:
-        """A time so many seconds from now."""
-        return to_rfc3339(int((time.time() + seconds) * 1000))
+    def in_seconds(self, seconds: float, *, now: float | None = None) -> str:
+        """A time so many seconds from now; `now` for several that must fit each other."""
+        return to_rfc3339(int(((time.time() if now is None else now) + seconds) * 1000))
 
     def terms(self, **changes: Any) -> dict[str, Any]:
         """Good terms of an auction that ends tomorrow; None as a change leaves a field out."""
