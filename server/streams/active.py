@@ -1,47 +1,54 @@
-"""One stream in this process: its folded state in memory and the group commit of its commands.
+"""One stream in this process: the group commit of its commands.
 
-Commands queue up; the runner takes what has gathered, decides it in order on a copy of the state and writes the events
-with one ordered insert. What wins becomes the state and is answered. When another instance was first, its
-events are read and folded, and the rest is decided again. Rejections are answered only once the state they were decided
-on has been confirmed: by the insert of the same batch, or by reading the tail. So every answer is linearizable.
+Commands queue up. The runner decides what has gathered, in order, on a copy of the state, and writes the events with one ordered
+insert. What wins becomes the state and is answered. When another instance was first, its events are read and folded, and the
+rest is decided again. Rejections are answered only once the state they were decided on has been confirmed: by the insert of the
+same batch, or by reading the tail. So every answer is linearizable.
 
-No lock is needed: folding is idempotent by seq and never awaits, so that it does not matter who read an event first.
+While a batch is on its way to the store, what comes in is decided ahead, on top of it, so that neither this process nor the store
+waits for the other. Nothing of that is written, told or answered before the batch below is durable; when that one fails,
+everything on top of it goes back to the queue and is decided again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
 
 import structlog
 
-from models.rules.stream import Command, Rejected
+from models.rules.stream import Command
 from server.background import end, is_cancelled
 from server.clock import Clock
 from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
-from server.streams.event import GENESIS, StoredEvent
+from server.streams.event import StoredEvent
+from server.streams.folded import Folded
+from server.streams.keys import KnownKey
 from server.streams.kinds import StreamKind
-from server.streams.pending import Answer, KnownKey, Pending, rejection, replay
+from server.streams.pending import Answer, Pending, replay
 from server.streams.stage import Stage
-from server.streams.store import EventStore, Snapshot, StoreUnavailable
+from server.streams.store import Appended, EventStore, StoreUnavailable
 
 log = structlog.get_logger(__name__)
-
-_KEYS_KEPT: Final = 20_000
-"""Idempotency keys remembered per stream; older ones are found by the unique index."""
 
 _RIVAL_MEMORY_S: Final = 0.25
 _WINNER_WAIT_S: Final = (0.002, 0.004)
 """When a rival was met lately, the winner of a race waits this long before its next batch, so that all get their turn
 (measured in design.md: losers that back off starve, winners that wait share evenly)."""
 
+_LEAST_BATCH: Final = 32
+"""A batch takes half of the commands under way, so that one half is decided while the other is written; so many it always takes."""
+
 _SETTLE_BACKOFF_S: Final = (0.02, 0.5)
-_READ_LIMIT: Final = 2_000
+
+_COMMITTED: Final = metrics.APPENDS.labels("committed")
+_CONFLICT: Final = metrics.APPENDS.labels("conflict")
+_UNKNOWN: Final = metrics.APPENDS.labels("unknown")
 
 
 class Committed(Protocol):
@@ -53,7 +60,7 @@ class Committed(Protocol):
 
 
 class ActiveStream:
-    """The state of one stream and the queue of its commands. Lives in one event loop."""
+    """The folded state of one stream and the queue of its commands. Lives in one event loop."""
 
     def __init__(
         self,
@@ -68,28 +75,21 @@ class ActiveStream:
     ) -> None:
         self.name = name
         self.kind = kind
-        self._rules = kind.rules
+        self.folded = Folded(name, kind.rules, store, self._noted)
         self._store = store
         self._clock = clock
         self._settings = settings
         self._source = source
         self._committed = committed
 
-        self.opened = False
-        self.seq = 0
-        self.t = 0
-        self.state: Any = self._rules.initial()
-        self._link = GENESIS
-        self._keys: OrderedDict[tuple[str, str], KnownKey] = OrderedDict()
-        self._keys_complete = True
-        self._snapshot_seq = 0
-
         self._queue: deque[Pending] = deque()
-        self._inflight: dict[str, Pending] = {}
+        self._known: dict[str, Pending] = {}
+        """By id: those that were decided at least once, until they are answered; an event may name any of them."""
+        self._flying: Stage | None = None
+        self._ahead: Stage | None = None
+        self._looking_ahead = False
         self._runner: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._saving: asyncio.Task[None] | None = None
         self._met_rival_at = -1.0
 
     # -- callers ------------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class ActiveStream:
     @property
     def idle(self) -> bool:
         """Whether nothing is under way, so that the stream may be forgotten."""
-        return self._runner is None and self._opening is None and self._saving is None
+        return self._runner is None and self.folded.idle
 
     def submit(self, command: Command) -> asyncio.Future[Answer]:
         """Queue a command; the future gives its Answer or raises AppError, at the latest after `append_timeout_ms`."""
@@ -111,297 +111,263 @@ class ActiveStream:
         if self._watchdog is None:
             self._watchdog = loop.call_at(pending.deadline, self._expire)
         if self._runner is None:
-            self._runner = asyncio.create_task(self._run(), name=f"append {self.name}")
+            self._start()
+        elif self._flying is not None and not self._looking_ahead:
+            self._looking_ahead = True
+            loop.call_soon(self._look_ahead)
         return future
-
-    async def catch_up(self) -> None:
-        """Fold every event that is durable by now.
-
-        Raises:
-            StoreUnavailable: the store did not answer.
-        """
-        await self._open()
-        while True:
-            events = await self._store.read(self.name, self.seq, _READ_LIMIT)
-            self._fold(events)
-            if len(events) < _READ_LIMIT:
-                return
 
     async def close(self) -> None:
         """End the runner; callers still waiting are answered UNAVAILABLE: what is under way may or may not happen."""
-        tasks = [task for task in (self._runner, self._opening, self._saving) if task is not None]
-        await end(tasks)
-        self._fail([*self._inflight.values(), *self._queue], "The instance is stopping")
+        if self._runner is not None:
+            await end([self._runner])
+        await self.folded.close()
+        self._fail([*self._known.values(), *self._queue], "The instance is stopping")
         self._queue.clear()
-        self._inflight.clear()
+        self._known.clear()
+        self._ahead = None
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
 
-    # -- opening and folding ------------------------------------------------------------------------------------------
-
-    async def _open(self) -> None:
-        """Load the newest snapshot, once, however many callers wait for it."""
-        while not self.opened:
-            if self._opening is None:
-                self._opening = asyncio.create_task(self._load(), name=f"open {self.name}")
-                self._opening.add_done_callback(self._opening_done)
-            await asyncio.shield(self._opening)
-
-    def _opening_done(self, task: asyncio.Task[None]) -> None:
-        self._opening = None
-        if not task.cancelled():
-            task.exception()  # seen by whoever awaited it; marks it as retrieved when nobody did
-
-    async def _load(self) -> None:
-        snapshot = await self._store.load_snapshot(self.name)
-        if snapshot is not None and snapshot.version == self._rules.version and snapshot.seq > self.seq:
-            self.state = self._rules.load(snapshot.state)
-            self.seq = self._snapshot_seq = snapshot.seq
-            self.t = snapshot.t
-            self._link = bytes.fromhex(snapshot.hash) if snapshot.hash else GENESIS
-            self._keys_complete = False
-        while True:
-            events = await self._store.read(self.name, self.seq, _READ_LIMIT)
-            self._fold(events)
-            if len(events) < _READ_LIMIT:
-                break
-            await asyncio.sleep(0)
-        self.opened = True
-
-    def _begin_anew(self) -> None:
-        """Forget everything and open from the store again: after a defect the state in memory can't be trusted."""
-        self.opened = False
-        self.seq = self.t = self._snapshot_seq = 0
-        self.state = self._rules.initial()
-        self._link = GENESIS
-        self._keys.clear()
-        self._keys_complete = True
-
-    def _fold(self, events: Sequence[StoredEvent]) -> None:
-        """Apply durable events that are new here, answer the commands they belong to, and pass them on."""
-        news = [event for event in events if event.seq > self.seq]
-        if not news:
-            return
-        for seq, event in enumerate(news, self.seq + 1):
-            if event.seq != seq:
-                raise AssertionError(f"{self.name}: event {event.seq} where {seq} belongs")
-            self._rules.apply(self.state, event)
-        self._take_note(news)
-
-    def _take_note(self, news: Sequence[StoredEvent]) -> None:
-        """Of durable events that are in the state by now."""
-        last = news[-1]
-        self.seq = last.seq
-        self.t = last.t
-        if last.hash is not None:
-            self._link = bytes.fromhex(last.hash)
-        for event in news:
-            if event.key is not None:
-                self._remember(event)
-            if event.source != self._source:
-                self._met_rival_at = asyncio.get_running_loop().time()
-            if event.command is not None and (pending := self._inflight.pop(event.command, None)) is not None:
-                pending.settle(Answer(dict(event.answer or {})))
-        if self.opened:  # while it opens, it reads what was delivered long ago
-            self._committed(self.name, news)
-
-    def _remember(self, event: StoredEvent) -> None:
-        self._keys[event.actor or "", event.key or ""] = KnownKey(event.digest or "", dict(event.answer or {}))
-        if len(self._keys) > _KEYS_KEPT:
-            self._keys.popitem(last=False)
-            self._keys_complete = False
-
     # -- the runner ---------------------------------------------------------------------------------------------------
 
+    def _start(self) -> None:
+        self._runner = asyncio.create_task(self._run(), name=f"append {self.name}")
+
     async def _run(self) -> None:
-        batch: list[Pending] = []
+        stage: Stage | None = None
         try:
-            while self._queue:
-                batch = self._take()
-                await self._commit(batch)
-                self._inflight.clear()
+            while self._queue or self._ahead is not None:
+                stage = None
+                await self._opened()
+                stage = self._take()
+                await self._land(stage)
         except StoreUnavailable as error:
             log.warning("streams.unavailable", stream=self.name, error=str(error))
         except Exception:
             log.exception("streams.append_failed", stream=self.name)
-            self._begin_anew()
-            for pending in batch:
+            self.folded.begin_anew()
+            for pending in stage.pendings if stage is not None else ():
                 pending.settle(AppError("INTERNAL"))
         finally:
-            self._fail(batch, "The store does not answer")  # only those that nobody answered
-            self._inflight.clear()
+            self._flying = None
+            if stage is not None:
+                self._fail(stage.pendings, "The store does not answer")  # only those that nobody answered
+                self._forget(stage)
+            self._drop_ahead()
             self._runner = None
             if self._queue and not is_cancelled():
-                self._runner = asyncio.create_task(self._run(), name=f"append {self.name}")
+                self._start()
 
-    def _take(self) -> list[Pending]:
-        """The next commands whose callers still wait."""
-        batch: list[Pending] = []
-        while self._queue and len(batch) < self._settings.append_batch:
-            pending = self._queue.popleft()
-            if not pending.future.done():
-                batch.append(pending)
-                self._inflight[pending.id] = pending
-        return batch
+    async def _opened(self) -> None:
+        delays = _backoff()
+        while not self.folded.opened:
+            try:
+                await self.folded.open()
+            except StoreUnavailable:
+                self._queue = deque(pending for pending in self._queue if not pending.future.done())
+                await self._patience(self._queue, delays)
 
-    async def _commit(self, batch: list[Pending]) -> None:
-        """Bring every command of the batch to its answer.
+    def _take(self) -> Stage:
+        """What was decided ahead, if that still holds, and what has come since."""
+        stage, folded = self._ahead, self.folded
+        if stage is not None and stage.base != folded.seq:
+            self._drop_ahead()
+            stage = None
+        self._ahead = None
+        while stage is None or not self._fill(stage):
+            stage = Stage(
+                self.name,
+                folded.rules,
+                self._source,
+                state=folded.rules.copy(folded.state),
+                seq=folded.seq,
+                t=folded.t,
+                link=folded.link,
+                known=(folded.keys,),
+            )
+        return stage
+
+    def _fill(self, stage: Stage) -> bool:
+        """Decide what waits. False: a defect in folding has spoilt the stage; who caused it is answered, the rest waits again."""
+        queue = self._queue
+        limit = min(self._settings.append_batch, max(_LEAST_BATCH, self._under_way(stage) // 2))
+        while queue and len(stage.pendings) < limit:
+            pending = queue.popleft()
+            if pending.future.done():
+                self._known.pop(pending.id, None)
+                continue
+            self._known[pending.id] = pending
+            try:
+                stage.decide(pending, self._clock)
+            except Exception:
+                log.exception("streams.fold_failed", stream=self.name, command=pending.command.name)
+                pending.settle(AppError("INTERNAL"))
+                self._put_back(stage)
+                return False
+        return True
+
+    def _under_way(self, stage: Stage) -> int:
+        """How many commands wait for an answer, `stage` being filled."""
+        return len(self._queue) + len(stage.pendings) + (len(self._flying.pendings) if self._flying is not None else 0)
+
+    def _look_ahead(self) -> None:
+        """Decide what waits on top of the batch that is on its way.
+
+        Not when a rival was met lately: that batch will hardly win, and what stands on it would be decided for nothing.
+        """
+        self._looking_ahead = False
+        if self._flying is None or self._contested():
+            return
+        if self._ahead is None:
+            self._ahead = self._flying.on_top(self.folded.keys)
+        if not self._fill(self._ahead):
+            self._ahead = None
+
+    def _put_back(self, stage: Stage) -> None:
+        """Have the commands of a stage decided once more, before those that wait."""
+        self._queue.extendleft(pending for pending in reversed(stage.pendings) if not pending.future.done())
+
+    def _drop_ahead(self) -> None:
+        if self._ahead is not None:
+            self._put_back(self._ahead)
+            self._ahead = None
+
+    def _forget(self, stage: Stage) -> None:
+        for pending in stage.pendings:
+            self._known.pop(pending.id, None)
+
+    async def _land(self, stage: Stage) -> None:
+        """Write what was decided, and answer it; what does not win waits again, and so does what was decided on top of it.
 
         Raises:
             StoreUnavailable: the store could not be asked before all callers were gone.
         """
-        await self._opened(batch)
-        todo = batch
-        while todo := [pending for pending in todo if not pending.future.done()]:
-            staged = self._decide(todo)
-            if staged.events:
-                won = await self._append(staged, todo)
-            else:
-                before = self.seq
-                await self._settle_by_reading(todo)
-                won = self.seq == before
-            if won:
-                await self._answer(todo)
-                self._maybe_snapshot()
-                if staged.events:
-                    await self._let_rivals_in()
-                return
+        if not stage.pendings:
+            return
+        self._flying = stage
+        if not (await self._append(stage) if stage.events else await self._confirm(stage)):
+            self._put_back(stage)
+            return
+        self._flying = None
+        await self._answer(stage)
+        self._forget(stage)
+        self.folded.keep_snapshot(self._settings.snapshot_every)
+        if stage.events and self._contested():
+            await asyncio.sleep(random.uniform(*_WINNER_WAIT_S))
 
-    async def _opened(self, batch: list[Pending]) -> None:
-        delays = _backoff()
-        while not self.opened:
-            try:
-                await self._open()
-            except StoreUnavailable:
-                await self._patience(batch, delays)
-
-    def _decide(self, todo: Iterable[Pending]) -> Stage:
-        """Decide commands in order on a copy of the state; leaves each one's outcome on it and returns the new events."""
-        rules = self._rules
-        stage = Stage(
-            self.name, rules, self._source, state=rules.copy(self.state), seq=self.seq, t=self.t, link=self._link
-        )
-        for pending in todo:
-            command = pending.command
-            known = self._known(command, stage)
-            if known is not None:
-                pending.outcome = replay(pending, known)
-                continue
-            now = max(self._clock.now(), stage.t)
-            while (owed := rules.due(stage.state, now)) is not None:
-                stage.add(owed, now)
-            try:
-                decision = rules.decide(stage.state, command, now)
-            except Rejected as rejected:
-                pending.outcome = rejection(rejected)
-                continue
-            except Exception:  # a defect in deciding one command; it has changed nothing, the others go on
-                log.exception("streams.decide_failed", stream=self.name, command=command.name)
-                pending.outcome = AppError("INTERNAL")
-                continue
-            answer = dict(decision.answer)
-            pending.outcome = Answer(answer)
-            for index, draft in enumerate(decision.drafts):
-                stage.add(draft, now, pending if index == 0 else None, answer)
-        return stage
-
-    def _known(self, command: Command, stage: Stage) -> KnownKey | None:
-        if command.key is None:
-            return None
-        place = (command.actor, command.key)
-        return self._keys.get(place) or stage.keys.get(place)
-
-    async def _append(self, staged: Stage, todo: Sequence[Pending]) -> bool:
+    async def _append(self, stage: Stage) -> bool:
         """Write what was decided. False: somebody else's events came first, they are folded, decide again."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            appended = await self._store.append(staged.events)
+            appended = await self._store.append(stage.events)
         except StoreUnavailable as error:
             log.warning("streams.append_unknown", stream=self.name, error=str(error))
-            metrics.APPENDS.labels("unknown").inc()
-            await self._settle_by_reading(todo)
+            _UNKNOWN.inc()
+            await self._lose(stage)
             return False
         metrics.COMMIT_SECONDS.observe(loop.time() - started)
         metrics.COMMIT_EVENTS.observe(appended.inserted)
         if appended.conflict is None:
-            metrics.APPENDS.labels("committed").inc()
-            if self.seq == staged.base:
-                self.state = staged.state  # it has these events applied already
-                self._take_note(staged.events)
-            else:
-                self._fold(staged.events)  # a reader has met the first of them in the store and folded them
+            _COMMITTED.inc()
+            self.folded.adopt(stage)
             return True
-        metrics.APPENDS.labels("conflict").inc()
-        if appended.conflict == "key":
-            await self._learn_keys([staged.events[appended.inserted]], todo)
-        else:
-            self._met_rival_at = loop.time()
-        await self._settle_by_reading(todo)
+        _CONFLICT.inc()
+        await self._lose(stage, appended)
         return False
 
-    async def _settle_by_reading(self, todo: Sequence[Pending]) -> None:
-        """Read the tail until the store answers: what is in it of ours is thereby answered, what is of others is folded."""
+    async def _lose(self, stage: Stage, appended: Appended | None = None) -> None:
+        """Learn what happened instead. What is durable of the stage's own events is thereby answered."""
+        self._flying = None
+        self._drop_ahead()
+        if appended is not None and appended.conflict == "key":
+            await self._learn_key(stage, stage.events[appended.inserted])
+        elif appended is not None:
+            self._met_rival_at = asyncio.get_running_loop().time()
+        await self._insist(stage, self.folded.catch_up)
+
+    async def _confirm(self, stage: Stage) -> bool:
+        """Look whether anything has happened meanwhile. False: it has."""
+        await self._insist(stage, self.folded.catch_up)
+        if self.folded.seq == stage.base:
+            return True
+        self._flying = None
+        self._drop_ahead()
+        return False
+
+    async def _learn_key(self, stage: Stage, event: StoredEvent) -> None:
+        """Find a key that was used before what is in memory."""
+
+        async def look() -> None:
+            place = (event.actor or "", event.key or "")
+            self.folded.keys.remember(await self._store.find_keys(self.name, [place]))
+
+        await self._insist(stage, look)
+
+    async def _insist(self, stage: Stage, ask: Callable[[], Awaitable[None]]) -> None:
+        """Ask until the store answers. Raises StoreUnavailable once no caller waits any more."""
         delays = _backoff()
         while True:
             try:
-                await self.catch_up()
+                await ask()
                 return
             except StoreUnavailable:
-                await self._patience(todo, delays)
+                await self._patience(stage.pendings, delays)
 
-    async def _learn_keys(self, events: Sequence[StoredEvent], todo: Sequence[Pending]) -> None:
-        """Find keys that were used before what is in memory."""
-        wanted = [(event.actor or "", event.key or "") for event in events]
-        delays = _backoff()
-        while True:
-            try:
-                for found in await self._store.find_keys(self.name, wanted):
-                    self._remember(found)
-                return
-            except StoreUnavailable:
-                await self._patience(todo, delays)
-
-    async def _answer(self, todo: Sequence[Pending]) -> None:
-        """Answer what the confirmed state allows to be answered: rejections, repeats, commands without events."""
-        if not self._keys_complete:
-            await self._recheck_rejected(todo)
-        for pending in todo:
-            if not pending.future.done():
-                pending.settle(pending.outcome or AppError("UNAVAILABLE"))
-
-    async def _recheck_rejected(self, todo: Sequence[Pending]) -> None:
-        """A refused command may be the repeat of one that was accepted before the oldest key in memory."""
-        refused = {
-            (pending.command.actor, pending.command.key or ""): pending
-            for pending in todo
-            if pending.command.key is not None and isinstance(pending.outcome, AppError) and not pending.future.done()
-        }
-        for found in await self._store.find_keys(self.name, refused):
-            pending = refused[found.actor or "", found.key or ""]
-            pending.outcome = replay(pending, KnownKey(found.digest or "", dict(found.answer or {})))
-
-    async def _let_rivals_in(self) -> None:
-        if asyncio.get_running_loop().time() - self._met_rival_at < _RIVAL_MEMORY_S:
-            await asyncio.sleep(random.uniform(*_WINNER_WAIT_S))
-
-    async def _patience(self, todo: Sequence[Pending], delays: Iterator[float]) -> None:
+    async def _patience(self, waiting: Iterable[Pending], delays: Iterator[float]) -> None:
         """Wait before the store is asked again; give up when no caller waits any more.
 
         Giving up forgets nothing: the stream is opened anew, from the store, by the next command.
         """
-        if all(pending.future.done() for pending in todo):
+        if all(pending.future.done() for pending in waiting):
             raise StoreUnavailable("nobody waits any more")
         await asyncio.sleep(next(delays))
 
-    # -- deadlines ----------------------------------------------------------------------------------------------------
+    def _contested(self) -> bool:
+        """Whether another instance has lately written to the stream."""
+        return asyncio.get_running_loop().time() - self._met_rival_at < _RIVAL_MEMORY_S
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def _noted(self, news: Sequence[StoredEvent]) -> None:
+        """Answer the commands that durable events belong to, and pass the events on."""
+        known, source = self._known, self._source
+        for event in news:
+            if event.source != source:
+                self._met_rival_at = asyncio.get_running_loop().time()
+            elif event.command is not None and (pending := known.pop(event.command, None)) is not None:
+                pending.settle(Answer(event.answer or {}))
+        if self.folded.opened:  # while it opens, it reads what was delivered long ago
+            self._committed(self.name, news)
+
+    async def _answer(self, stage: Stage) -> None:
+        """Answer what the confirmed state allows to be answered: rejections, repeats, commands without events."""
+        if not self.folded.keys.complete:
+            await self._recheck_rejected(stage.pendings)
+        for pending in stage.pendings:
+            if not pending.future.done():
+                pending.settle(pending.outcome or AppError("UNAVAILABLE"))
+
+    async def _recheck_rejected(self, pendings: Iterable[Pending]) -> None:
+        """A refused command may be the repeat of one that was accepted before the oldest key in memory."""
+        refused = {
+            (pending.command.actor, pending.command.key or ""): pending
+            for pending in pendings
+            if pending.command.key is not None and isinstance(pending.outcome, AppError) and not pending.future.done()
+        }
+        if not refused:
+            return
+        for found in await self._store.find_keys(self.name, refused):
+            pending = refused[found.actor or "", found.key or ""]
+            pending.outcome = replay(pending, KnownKey(found.digest or "", found.answer or {}))
 
     def _expire(self) -> None:
         """Answer UNAVAILABLE to callers whose time is up. Deadlines are in the order of the queue: one timer suffices."""
         self._watchdog = None
         loop = asyncio.get_running_loop()
-        waiting = [p for p in (*self._inflight.values(), *self._queue) if not p.future.done()]
+        waiting = [p for p in (*self._known.values(), *self._queue) if not p.future.done()]
         late = [pending for pending in waiting if pending.deadline <= loop.time()]
         self._fail(late, "The command could not be settled in time")
         rest = [pending.deadline for pending in waiting if not pending.future.done()]
@@ -411,27 +377,6 @@ class ActiveStream:
     def _fail(self, pendings: Iterable[Pending], message: str) -> None:
         for pending in pendings:
             pending.settle(AppError("UNAVAILABLE", message))
-
-    # -- snapshots ----------------------------------------------------------------------------------------------------
-
-    def _maybe_snapshot(self) -> None:
-        """Keep a snapshot each `snapshot_every` events, on long streams each quarter more, so that it stays cheap."""
-        if self._saving is not None:
-            return
-        if self.seq - self._snapshot_seq < max(self._settings.snapshot_every, self._snapshot_seq // 4):
-            return
-        self._snapshot_seq = self.seq
-        link = self._link.hex() if self._rules.chained else None
-        snapshot = Snapshot(self.name, self.seq, self.t, link, self._rules.version, self._rules.dump(self.state))
-        self._saving = asyncio.create_task(self._save(snapshot), name=f"snapshot {self.name}")
-
-    async def _save(self, snapshot: Snapshot) -> None:
-        try:
-            await self._store.save_snapshot(snapshot)
-        except StoreUnavailable as error:
-            log.warning("streams.snapshot_failed", stream=self.name, error=str(error))
-        finally:
-            self._saving = None
 
 
 def _backoff() -> Iterator[float]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -25,6 +25,7 @@ from server.background import is_cancelled
 from server.streams.event import StoredEvent
 from server.streams.store import Appended, Snapshot, StoreUnavailable
 
+_MAJORITY: Final[Mapping[str, Any]] = {"w": "majority", "j": True}
 _DUPLICATE_KEY: Final = 11000
 _SNAPSHOT_LIMIT: Final = 12 * 1024 * 1024
 """A document holds 16 MiB at most; a state that compresses to more is folded from its events instead."""
@@ -37,7 +38,8 @@ class MongoEventStore:
     """An EventStore in MongoDB."""
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]]) -> None:
-        majority = WriteConcern(w="majority", j=True)
+        majority = WriteConcern(**_MAJORITY)
+        self._database = database
         self._events: AsyncCollection[dict[str, Any]] = database.get_collection(
             EventDocument.Settings.name,
             write_concern=majority,
@@ -49,13 +51,20 @@ class MongoEventStore:
         )
 
     async def append(self, events: Sequence[StoredEvent]) -> Appended:
-        """See EventStore."""
+        """See EventStore.
+
+        One plain command rather than `insert_many`, which takes half as long again, here and in the server: it builds each
+        document's operation in Python, and has the server keep a record of it, so that the driver may repeat the write after a lost
+        connection. Whoever appends settles an unknown outcome by reading the tail, and needs neither.
+        """
+        command = {
+            "insert": EventDocument.Settings.name,
+            "ordered": True,
+            "writeConcern": _MAJORITY,
+            "documents": [event.to_document() for event in events],
+        }
         async with _unavailable():
-            try:
-                await self._events.insert_many([event.to_document() for event in events], ordered=True)
-            except BulkWriteError as error:
-                return _appended(error)
-        return Appended(len(events))
+            return _appended(await self._database.command(command), len(events))
 
     async def read(self, stream: str, after: int, limit: int) -> list[StoredEvent]:
         """See EventStore."""
@@ -122,14 +131,15 @@ class MongoEventStore:
                 return  # a newer one is kept: the filter didn't match it and the upsert met its id
 
 
-def _appended(error: BulkWriteError) -> Appended:
+def _appended(answer: Mapping[str, Any], wanted: int) -> Appended:
     """Tell a lost race from an unknown outcome."""
-    details: Mapping[str, Any] = error.details or {}
-    failures: list[Mapping[str, Any]] = details.get("writeErrors") or []
-    if not failures or failures[0].get("code") != _DUPLICATE_KEY:
-        raise StoreUnavailable(f"append: {details.get('writeConcernErrors') or failures}") from error
-    pattern = failures[0].get("keyPattern") or {}
-    return Appended(int(failures[0]["index"]), "key" if "key" in pattern else "seq")
+    failures: list[Mapping[str, Any]] = answer.get("writeErrors") or []
+    if failures and failures[0].get("code") == _DUPLICATE_KEY:
+        pattern = failures[0].get("keyPattern") or {}
+        return Appended(int(failures[0]["index"]), "key" if "key" in pattern else "seq")
+    if failures or "writeConcernError" in answer or answer.get("n") != wanted:
+        raise StoreUnavailable(f"append: {answer.get('writeConcernError') or failures}")
+    return Appended(wanted)
 
 
 @asynccontextmanager

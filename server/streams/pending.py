@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
 from models.rules.stream import Command, Rejected
 from server.clock import local_id
 from server.errors import AppError
+from server.streams.keys import KnownKey
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a command came to: the ack's fields, and whether they are the repeated answer to an earlier try."""
 
-    fields: dict[str, Any]
+    fields: Mapping[str, Any]
     replayed: bool = False
 
 
@@ -45,14 +45,6 @@ class Pending:
             self.future.set_result(outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
-    """What is remembered of a key that was used: the payload's digest and the answer."""
-
-    digest: str
-    answer: dict[str, Any]
-
-
 def payload_digest(command: Command) -> str:
     """What two tries with the same key must have in common: the name and the payload, not the context."""
     return hashlib.sha256(orjson.dumps([command.name, dict(command.payload)], option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -69,4 +61,4 @@ def replay(pending: Pending, known: KnownKey) -> Answer | AppError:
     """What a command with a used key is told: the first answer, or that its payload is another."""
     if known.digest != pending.digest:
         return AppError("IDEMPOTENCY_MISMATCH")
-    return Answer(dict(known.answer), replayed=True)
+    return Answer(known.answer, replayed=True)

@@ -1,46 +1,128 @@
-"""A batch as it is decided: events on top of the committed ones, not yet written."""
+"""A batch as it is decided: commands on top of a state, and their events, not yet written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from models.rules.stream import Draft, Rules
-from server.clock import local_id
+import structlog
+
+from models.rules.stream import Command, Draft, Rejected, Rules
+from server.clock import Clock, local_id
+from server.errors import AppError
 from server.streams.event import StoredEvent, canonical_json, chain, with_hash
-from server.streams.pending import KnownKey, Pending
+from server.streams.keys import KnownKey
+from server.streams.pending import Answer, Pending, rejection, replay
+
+log = structlog.get_logger(__name__)
+
+Keys = Mapping[tuple[str, str], KnownKey]
 
 
 class Stage:
-    """Events of one batch, and a copy of the state that has them applied.
+    """Commands, what each comes to, and a copy of the state that has their events applied.
+
+    Nothing of it may be told to anybody before it is confirmed: by its events having been written right after `base`, or, when
+    it has none, by a look at the store that finds nothing after `base`.
 
     Args:
-        stream, rules, source: names of the stream and of this instance, and what folds the events.
+        stream, rules, source: names of the stream and of this instance, and what decides and folds.
         state: a copy of the state after event `seq`, whose stamp is `t` and whose hash is `link`.
+        known: keys that were used before, where to look first.
+
+    Attributes:
+        base: the seq of the event before its first.
+        pendings: the commands, in order; each one's outcome is on it.
+        events: to be written, in order.
+        keys: which of its events carry.
     """
 
     def __init__(
-        self, stream: str, rules: Rules[Any], source: str, *, state: Any, seq: int, t: int, link: bytes
+        self,
+        stream: str,
+        rules: Rules[Any],
+        source: str,
+        *,
+        state: Any,
+        seq: int,
+        t: int,
+        link: bytes,
+        known: tuple[Keys, ...] = (),
     ) -> None:
         self.state = state
         self.t = t
         self.base = self.seq = seq
+        self.link = link
+        self.pendings: list[Pending] = []
         self.events: list[StoredEvent] = []
         self.keys: dict[tuple[str, str], KnownKey] = {}
+        self._known = (*known, self.keys)
         self._stream = stream
         self._rules = rules
         self._source = source
-        self._link = link
 
-    def add(self, draft: Draft, now: int, cause: Pending | None = None, answer: dict[str, Any] | None = None) -> None:
+    def on_top(self, known: Keys) -> Stage:
+        """An empty stage that begins where this one ends. `known`: keys of events before this one's."""
+        return Stage(
+            self._stream,
+            self._rules,
+            self._source,
+            state=self._rules.copy(self.state),
+            seq=self.seq,
+            t=self.t,
+            link=self.link,
+            known=(known, self.keys),
+        )
+
+    def decide(self, pending: Pending, clock: Clock) -> None:
+        """Decide one more command.
+
+        Raises:
+            Exception: a defect in folding; the stage is of no use any more.
+        """
+        command = pending.command
+        self.pendings.append(pending)
+        if command.key is not None and (known := self._find(command)) is not None:
+            pending.outcome = replay(pending, known)
+            return
+        rules = self._rules
+        now = max(clock.now(), self.t)
+        while (owed := rules.due(self.state, now)) is not None:
+            self._add(owed, now)
+        try:
+            decision = rules.decide(self.state, command, now)
+        except Rejected as rejected:
+            pending.outcome = rejection(rejected)
+            return
+        except Exception:  # a defect in deciding one command; it has changed nothing, the others go on
+            log.exception("streams.decide_failed", stream=self._stream, command=command.name)
+            pending.outcome = AppError("INTERNAL")
+            return
+        cause: Pending | None = pending
+        for draft in decision.drafts:
+            self._add(draft, now, cause, decision.answer)
+            cause = None
+        pending.outcome = Answer(decision.answer)
+
+    def _find(self, command: Command) -> KnownKey | None:
+        place = (command.actor, command.key or "")
+        for keys in self._known:
+            if (known := keys.get(place)) is not None:
+                return known
+        return None
+
+    def _add(
+        self, draft: Draft, now: int, cause: Pending | None = None, answer: Mapping[str, Any] | None = None
+    ) -> None:
         """Number, stamp, link and encode a draft, and apply it to the copy of the state."""
         self.seq += 1
         self.t = max(self.t, now if draft.t is None else draft.t)
         canonical = canonical_json(self.seq, self.t, draft.type, draft.public)
         link: str | None = None
         if self._rules.chained:
-            self._link = chain(self._link, canonical)
-            link = self._link.hex()
-        keyed = cause is not None and cause.command.key is not None
+            self.link = chain(self.link, canonical)
+            link = self.link.hex()
+        key = cause.command.key if cause is not None else None
         event = StoredEvent(
             seq=self.seq,
             t=self.t,
@@ -53,12 +135,12 @@ class Stage:
             hash=link,
             source=self._source,
             command=cause.id if cause is not None else None,
-            actor=cause.command.actor if cause is not None and keyed else None,
-            key=cause.command.key if cause is not None and keyed else None,
-            digest=cause.digest if cause is not None and keyed else None,
-            answer=answer,
+            actor=cause.command.actor if cause is not None and key is not None else None,
+            key=key,
+            digest=cause.digest if cause is not None and key is not None else None,
+            answer=answer if cause is not None else None,
         )
         self._rules.apply(self.state, event)
         self.events.append(event)
-        if cause is not None and keyed:
-            self.keys[cause.command.actor, cause.command.key or ""] = KnownKey(cause.digest, answer or {})
+        if cause is not None and key is not None:
+            self.keys[cause.command.actor, key] = KnownKey(cause.digest, answer or {})

@@ -94,12 +94,13 @@ class Streams:
         active = self._stream(stream)
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
-                await active.catch_up()
+                await active.folded.catch_up()
         except (StoreUnavailable, TimeoutError) as error:
             raise AppError("UNAVAILABLE") from error
-        if active.seq == 0 and active.idle:
+        folded = active.folded
+        if folded.seq == 0 and active.idle:
             self._active.pop(stream, None)
-        return Head(active.seq, active.t, active.state)
+        return Head(folded.seq, folded.t, folded.state)
 
     async def known(self, stream: str) -> Head:
         """As `current`, without a look at the store when some of the stream is in memory: for what never changes in it.
@@ -108,8 +109,8 @@ class Streams:
             AppError: UNAVAILABLE, NOT_FOUND for an unknown kind.
         """
         active = self._active.get(stream)
-        if active is not None and active.seq > 0:
-            return Head(active.seq, active.t, active.state)
+        if active is not None and active.folded.seq > 0:
+            return Head(active.folded.seq, active.folded.t, active.folded.state)
         return await self.current(stream)
 
     async def read(self, stream: str, after: int = 0, limit: int = 1_000) -> list[StoredEvent]:
