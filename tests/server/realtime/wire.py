@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import deque
 from typing import Any, Self
 
@@ -18,17 +19,19 @@ class Closed(Exception):
 
 
 class Wire:
-    """One transport. `inbox` holds what was received and not yet taken.
+    """One transport. `inbox` holds what was received and not yet taken: packets, and binary messages as bytes.
 
     Use as `async with Wire(url, "websocket") as wire`.
     """
 
-    def __init__(self, url: str, transport: str, headers: dict[str, str] | None = None) -> None:
-        self.endpoint = URL(url) / "socket.io/"
+    def __init__(
+        self, url: str, transport: str, headers: dict[str, str] | None = None, path: str = "socket.io/"
+    ) -> None:
+        self.endpoint = URL(url) / path
         self.transport = transport
         self.headers = headers or {}
         self.opening: dict[str, Any] = {}
-        self.inbox: deque[str] = deque()
+        self.inbox: deque[Any] = deque()
         self.events: list[tuple[str, str, Any]] = []
         self._number = 0
         self._http = aiohttp.ClientSession()
@@ -64,9 +67,13 @@ class Wire:
         """Go from polling to WebSocket as the official client does."""
         poll = asyncio.ensure_future(self.get())
         socket = await self.probe()
-        self.inbox.extend(packet for packet in await poll if packet != "6")
+        self.adopt(await poll)
         await socket.send_str("5")
         self.transport, self._socket = "websocket", socket
+
+    def adopt(self, packets: list[str]) -> None:
+        """Take over what a GET has brought."""
+        self.inbox.extend(map(_binary, packets))
 
     async def probe(self) -> aiohttp.ClientWebSocketResponse:
         """The first half of an upgrade."""
@@ -90,8 +97,7 @@ class Wire:
     async def send(self, packet: str | bytes) -> None:
         """Send one Engine.IO packet."""
         if self._socket is None:
-            assert isinstance(packet, str)
-            status, _ = await self.post(packet)
+            status, _ = await self.post(packet if isinstance(packet, str) else b"b" + base64.b64encode(packet))
             if status != 200:
                 raise Closed(status)
             return
@@ -103,8 +109,8 @@ class Wire:
         except ConnectionError as error:
             raise Closed from error
 
-    async def receive(self) -> str:
-        """The next Engine.IO packet; pings are answered on the way. Raises Closed."""
+    async def receive(self) -> Any:
+        """The next Engine.IO packet, bytes when it is binary; pings are answered on the way. Raises Closed."""
         while True:
             while not self.inbox:
                 self.inbox.extend(await self._fetch())
@@ -116,26 +122,26 @@ class Wire:
             elif packet != "6":
                 return packet
 
-    async def _fetch(self) -> list[str]:
+    async def _fetch(self) -> list[Any]:
         if self._socket is None:
-            return await self.get()
+            return [_binary(packet) for packet in await self.get()]
         message = await self._socket.receive()
-        if message.type is not aiohttp.WSMsgType.TEXT:
+        if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
             raise Closed(self._socket.close_code)
         return [message.data]
 
     async def connect(self, namespace: str = "/market", auth: Any = None) -> dict[str, Any]:
         """Enter a namespace; the payload of CONNECT, or of CONNECT_ERROR."""
-        await self.send(f"40{namespace},{'' if auth is None else orjson.dumps(auth).decode()}")
+        await self.send(f"40{_address(namespace)}{'' if auth is None else orjson.dumps(auth).decode()}")
         packet = await self.receive()
-        kind, payload = packet[:2], orjson.loads(packet.partition(",")[2])
+        kind, payload = packet[:2], orjson.loads(packet[packet.index("{") :])
         assert kind in {"40", "44"}, packet
         return payload
 
     async def start(self, event: str, *arguments: Any, namespace: str = "/market") -> int:
         """Send a command with an ack number."""
         self._number += 1
-        await self.send(f"42{namespace},{self._number}{orjson.dumps([event, *arguments]).decode()}")
+        await self.send(f"42{_address(namespace)}{self._number}{orjson.dumps([event, *arguments]).decode()}")
         return self._number
 
     async def command(self, event: str, *arguments: Any, namespace: str = "/market") -> dict[str, Any]:
@@ -164,11 +170,16 @@ class Wire:
             self.events.append((where, payload[0], payload[1]))
 
     async def take(self) -> tuple[str, str, Any]:
-        """The next Socket.IO packet: `42` or `43:<number>`, its namespace, its payload."""
+        """The next Socket.IO packet: `42` or `43:<number>`, its namespace, its payload, attachments in their places."""
         packet = await self.receive()
-        where, _, rest = packet[2:].partition(",")
+        attachments = []
+        if packet[:2] in {"45", "46"}:
+            count, _, rest = packet[2:].partition("-")
+            attachments = [await self.receive() for _ in range(int(count))]
+            packet = f"4{int(packet[1]) - 3}{rest}"
+        where, _, rest = packet[2:].partition(",") if packet[2:3] == "/" else ("/", "", packet[2:])
         digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-        payload = orjson.loads(rest[len(digits) :])
+        payload = _whole(orjson.loads(rest[len(digits) :]), attachments)
         if packet[:2] == "43":
             return f"43:{digits}", where, payload[0]
         return packet[:2], where, payload
@@ -180,3 +191,24 @@ class Wire:
                 await self.receive()
         except Closed:
             return
+
+
+def _address(namespace: str) -> str:
+    return "" if namespace == "/" else f"{namespace},"
+
+
+def _binary(packet: str) -> str | bytes:
+    """A packet of a polling payload as a WebSocket would have brought it."""
+    return base64.b64decode(packet[1:], validate=True) if packet.startswith("b") else packet
+
+
+def _whole(value: Any, attachments: list[bytes]) -> Any:
+    """The value with its attachments in the places that were held for them."""
+    if isinstance(value, list):
+        return [_whole(item, attachments) for item in value]
+    if not attachments or not isinstance(value, dict):
+        return value
+    if value.get("_placeholder") is True:
+        assert isinstance(attachments[value["num"]], bytes), "an attachment was overtaken"
+        return attachments[value["num"]]
+    return {key: _whole(item, attachments) for key, item in value.items()}
