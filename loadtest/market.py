@@ -84,11 +84,12 @@ async def own_market(folder: Path, instances: int, settings: Mapping[str, str]) 
             for index, port in enumerate(ports)
         ]
         urls = [f"http://127.0.0.1:{port}" for port in ports]
-        await asyncio.gather(*(_ready(url, web) for url, web in zip(urls, webs, strict=True)))
+        await asyncio.gather(*(ready(url, web) for url, web in zip(urls, webs, strict=True)))
         yield urls
 
 
-async def _ready(url: str, web: Child) -> None:
+async def ready(url: str, web: Child) -> None:
+    """Return once an instance answers that it is ready. Raises Unready when it ended, or is not within a minute."""
     deadline = time.monotonic() + _READY_S
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
         while True:

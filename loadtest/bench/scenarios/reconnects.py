@@ -1,0 +1,154 @@
+"""An instance is killed; all that were on it come to another one and resume their streams."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from typing import Final
+
+from loadtest.bench.case import Case, Scenario, Stage, Turn, at_most, checked
+from loadtest.bench.client.bidding import Bidding
+from loadtest.bench.client.crowd import connected, each
+from loadtest.bench.client.ledger import Ledger
+from loadtest.bench.client.link import Link, Lost
+from loadtest.bench.contenders import RIALTO
+from loadtest.bench.job import Job, Outcome
+
+_AUCTIONS: Final = 11
+"""One that all watch, and ten that a tenth of them watches besides."""
+
+_RATE: Final = 22
+"""Bids per second, two on each auction, all the time."""
+
+_BIDDERS: Final = 50
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 5.0
+_SPREAD: Final = 0.5
+"""The pauses of the official client, as it comes: a second, give or take half of it, doubled after each failure."""
+
+_PATIENCE_S: Final = 60.0
+
+
+class Return:
+    """Brings links back to another server.
+
+    Attributes:
+        back: for each link that is back, seconds after `began`.
+        failures: attempts that were in vain.
+    """
+
+    def __init__(self, url: str, ledger: Ledger, links: list[Link]) -> None:
+        self.back: list[float] = []
+        self.failures = 0
+        self.began = 0.0
+        self._url = url
+        self._ledger = ledger
+        self._links = links
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._all = asyncio.Event()
+
+    def lost(self, link: Link) -> None:
+        """A link's connection broke."""
+        task = asyncio.get_running_loop().create_task(self._again(link))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _again(self, link: Link) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            await asyncio.sleep(pause * random.uniform(1 - _SPREAD, 1 + _SPREAD))
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+            try:
+                await link.open(self._url)
+                await link.resume()
+            except Lost:
+                self.failures += 1
+                continue
+            self.back.append(time.perf_counter() - self.began)
+            if len(self.back) == len(self._links):
+                self._all.set()
+            return
+
+    async def all(self) -> None:
+        """Return once everybody is back; a fault if they are not for a minute."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._all.wait()
+        except TimeoutError:
+            self._ledger.fault(f"{len(self._links) - len(self.back)} are not back")
+
+
+async def measure(job: Job) -> Outcome:
+    """In the load's process: everybody is at the first server, which dies; bids are made at the second."""
+    ledger = Ledger()
+    common, *others = [f"auction:{auction}" for auction in job.auctions]
+    links = await connected(ledger, job.urls[:1], job.secret, job.numbers["connections"])
+    bidders = await connected(ledger, job.urls[1:], job.secret, job.numbers["bidders"])
+    mine = {id(link): others[number % len(others)] for number, link in enumerate(links)}
+
+    async def watch(link: Link) -> None:
+        await link.watch(common)
+        await link.watch(mine[id(link)])
+
+    await each(links, watch)
+    seqs = {stream: links[0].seqs[common] for stream in (common, *others)}  # all were opened alike
+    bidding = Bidding(ledger, bidders, job.auctions)
+    running = asyncio.create_task(bidding.pace(_RATE, 2 * _PATIENCE_S))
+    await asyncio.sleep(job.warm_up)
+    returning = Return(job.urls[1], ledger, links)
+    for link in links:
+        link.lost = returning.lost
+    os.kill(job.pids[0], signal.SIGKILL)
+    returning.began = time.perf_counter()
+    await returning.all()
+    await asyncio.sleep(job.warm_up)  # and what is live arrives again
+    running.cancel()
+    await bidding.rest()
+    (witness,) = await connected(ledger, job.urls[1:], job.secret, 1)
+    await each(list(seqs), witness.watch)
+    last = witness.seqs
+    end = time.perf_counter() + _PATIENCE_S
+    while behind := sum(link.seqs[stream] < last[stream] for link in links for stream in link.seqs):
+        if time.perf_counter() > end:
+            ledger.fault(f"{behind} streams of links are not at their ends")
+            break
+        await asyncio.sleep(0.05)
+    back = sorted(returning.back) or [_PATIENCE_S]
+    return {
+        "all": back[-1],
+        "half": back[len(back) // 2],
+        "missed": sum(last[stream] - first for stream, first in seqs.items()),
+        "failures": returning.failures,
+        "faults": ledger.faults,
+    }
+
+
+async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
+    async with stage.contenders.serving(contender, stage.cores.several, count=2) as servers:
+        auctions = await stage.contenders.auctions(contender, servers, _AUCTIONS)
+        numbers = {"connections": stage.size(case.numbers["connections"]), "bidders": stage.size(_BIDDERS)}
+        outcome = checked(case, contender, await stage.load(__name__, servers, auctions, **numbers))
+    details = {"half back s": outcome["half"], "failed attempts": outcome["failures"], "events": outcome["missed"]}
+    return Turn(outcome["all"], details)
+
+
+SCENARIO: Final = Scenario(
+    "reconnects",
+    "All are on one of two instances and watch two streams each. It gets SIGKILL; they come back as the official client does (after 0.5 to "
+    f"1.5 s, then twice that), to the other one, and resume. Bids go on at {_RATE}/s; at the end everybody must be at the last event of both "
+    "streams, having seen every one in order. The accept queue and each side's 20,000 files bound what comes at once.",
+    [
+        Case(
+            "reconnects",
+            "8,000 reconnects after SIGKILL, all resumed",
+            "s",
+            [RIALTO],
+            [at_most(15)],
+            {"connections": 8_000},
+        )
+    ],
+    _turn,
+)

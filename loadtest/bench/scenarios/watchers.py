@@ -1,0 +1,91 @@
+"""How late events come: thousands of watchers on two instances, and bids at an even rate on both."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from loadtest.bench.case import Case, Scenario, Stage, Turn, at_most, checked
+from loadtest.bench.client.bidding import Bidding
+from loadtest.bench.client.crowd import connected, each
+from loadtest.bench.client.ledger import Histogram, Ledger
+from loadtest.bench.client.meter import Meter
+from loadtest.bench.contenders import RIALTO
+from loadtest.bench.job import Job, Outcome
+
+_BIDDERS: Final = 100
+_PATIENCE_S: Final = 30.0
+
+
+async def measure(job: Job) -> Outcome:
+    """In the load's process."""
+    ledger = Ledger()
+    stream = f"auction:{job.auctions[0]}"
+    watchers = await connected(ledger, job.urls, job.secret, job.numbers["watchers"])
+    bidders = await connected(ledger, job.urls, job.secret, job.numbers["bidders"])
+    await each(watchers, lambda link: link.watch(stream))
+    start = watchers[0].seqs[stream]
+    bidding = Bidding(ledger, bidders, job.auctions)
+    await bidding.pace(job.numbers["rate"], job.warm_up)
+    meter, received = Meter(job.pids), ledger.received
+    acks = bidding.acks = Histogram()
+    await bidding.pace(job.numbers["rate"], job.seconds, timed=True)
+    deliveries = (ledger.received - received) / meter.seconds
+    client, servers, events = meter.client, meter.servers, len(ledger.sent) / meter.seconds
+    last = start + bidding.accepted
+    end = time.perf_counter() + _PATIENCE_S
+    while any(link.seqs[stream] < last for link in watchers) and time.perf_counter() < end:
+        await asyncio.sleep(0.05)
+    if {link.seqs[stream] for link in watchers} != {last} or ledger.received != bidding.accepted * len(watchers):
+        ledger.fault(f"{ledger.received} deliveries of {bidding.accepted} events to {len(watchers)} watchers")
+    late = {share: ledger.late.percentile_ms(share) for share in (0.5, 0.95, 0.99)}
+    return {
+        "p50": late[0.5],
+        "p95": late[0.95],
+        "p99": late[0.99],
+        "ack": acks.percentile_ms(0.5),
+        "events": events,
+        "deliveries": deliveries,
+        "client": client,
+        "server": sum(servers),
+        "faults": ledger.faults,
+    }
+
+
+async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
+    async with stage.contenders.serving(contender, stage.cores.several, count=2) as servers:
+        auctions = await stage.contenders.auctions(contender, servers, 1)
+        numbers = {name: stage.size(case.numbers[name]) for name in ("watchers", "rate")}
+        bidders = stage.size(_BIDDERS)
+        outcome = checked(case, contender, await stage.load(__name__, servers, auctions, **numbers, bidders=bidders))
+    return Turn(
+        outcome["p95"],
+        {
+            "p50 ms": outcome["p50"],
+            "p99 ms": outcome["p99"],
+            "ack p50 ms": outcome["ack"],
+            "events/s": outcome["events"],
+            "deliveries/s": outcome["deliveries"],
+            "server CPU %": outcome["server"] * 100,
+            "load CPU %": outcome["client"] * 100,
+        },
+    )
+
+
+SCENARIO: Final = Scenario(
+    "watchers",
+    "From the moment when a bid is sent, so its commit is in it, to its receipt by each watcher; bidders and watchers are spread over both "
+    "instances. Every watcher must have every event once and in order, or the run fails.",
+    [
+        Case(
+            "watchers",
+            "5,000 watchers on two instances, 200 bids/s: p95",
+            "ms",
+            [RIALTO],
+            [at_most(100)],
+            {"watchers": 5_000, "rate": 200},
+        )
+    ],
+    _turn,
+)
