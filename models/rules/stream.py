@@ -7,8 +7,10 @@ memory, writes the drafts as events, and folds what was written with `apply`. Ev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeVar
+
+from models.rules.records import record
 
 S = TypeVar("S")
 
@@ -29,7 +31,7 @@ class Rejected(Exception):
         self.details = details
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     """Something an actor wants of a stream.
 
@@ -48,7 +50,7 @@ class Command:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Draft:
     """An event as the rules wish it.
 
@@ -65,7 +67,7 @@ class Draft:
     t: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """A committed event, as the fold sees it. `t` is in ms and never less than that of the event before."""
 
@@ -76,7 +78,7 @@ class Event:
     private: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """Drafts to append, in order, and the answer for the caller (the ack's fields without `ok`).
 

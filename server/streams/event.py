@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from models.rules.records import record
 from models.rules.stream import Event
 from server.clock import to_rfc3339
 
@@ -33,7 +34,7 @@ class PublicEvent(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WireEvent:
     """A public event that came encoded, from another instance."""
 
@@ -41,7 +42,7 @@ class WireEvent:
     wire: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredEvent(Event):
     """A committed event with everything the server knows of it.
 
@@ -108,23 +109,11 @@ class StoredEvent(Event):
         get = document.get
         link = get("hash")
         canonical = canonical_json(document["seq"], document["t"], document["type"], document["pub"])
-        return cls(
-            seq=document["seq"],
-            t=document["t"],
-            type=document["type"],
-            public=document["pub"],
-            private=get("prv") or {},
-            stream=document["stream"],
-            id=document["_id"],
-            wire=with_hash(canonical, link),
-            hash=link,
-            source=document["src"],
-            command=get("cmd"),
-            actor=get("actor"),
-            key=get("key"),
-            digest=get("digest"),
-            answer=get("ans"),
-        )
+        return cls(  # by position: by keyword it takes three times as long
+            document["seq"], document["t"], document["type"], document["pub"], get("prv") or {}, document["stream"],
+            document["_id"], with_hash(canonical, link), link, document["src"], get("cmd"),
+            get("actor"), get("key"), get("digest"), get("ans"),
+        )  # fmt: skip
 
 
 def canonical_json(seq: int, t: int, type_: str, public: Mapping[str, Any]) -> bytes:
