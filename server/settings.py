@@ -128,6 +128,12 @@ class Settings(BaseSettings):
     max_body: Annotated[int, Field(ge=1024)] = Field(
         1_000_000, description="largest request body or socket frame, bytes"
     )
+    socket_buffer: int = Field(
+        1 << 20, ge=65_536, description="bytes that may wait for a socket's client; a slower one is cut off and resumes"
+    )
+    socket_compression: bool = Field(
+        False, description="let WebSockets compress what is long: less traffic, more work and memory"
+    )
     max_subscriptions: int = Field(1_000, ge=1, description="streams one socket may watch")
     cors_origins: tuple[OriginText, ...] = Field(
         (), description="origins allowed to call from browsers; JSON list; '*' for any"

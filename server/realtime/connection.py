@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,18 @@ class Connection:
         closed: whether it is gone; what is sent to it is dropped.
     """
 
+    __slots__ = (
+        "_after_ack",
+        "_session",
+        "arrived",
+        "closed",
+        "namespace",
+        "peer",
+        "principal",
+        "sid",
+        "subscriptions",
+    )
+
     def __init__(self, sid: str, peer: Peer, namespace: Namespace, principal: Principal | None) -> None:
         self.sid = sid
         self.peer = peer
@@ -43,12 +54,11 @@ class Connection:
         self.arrived = 0
         self.closed = False
         self._session = peer.session
-        self._after_ack: list[Callable[[], None]] = []
-        self._expiry: asyncio.TimerHandle | None = None
+        self._after_ack: list[Callable[[], None]] | None = None
         ACTIVE_CONNECTIONS.labels(namespace.name).inc()
         if principal is not None:
-            peer.sessions.add(principal, peer)
-            self._await_expiry()
+            peer.edge.sessions.add(principal, peer)
+            peer.edge.expiries.add(self, principal.expires_at)
         for observer in namespace.observers:
             observer.entered(self)
 
@@ -66,6 +76,11 @@ class Connection:
         """Send an event with one argument to this client. Never blocks."""
         if not self.closed:
             self._session.write(frames.event(self.namespace.name, event, orjson.dumps(payload)))
+
+    def send(self, *arguments: Any) -> None:
+        """Send an event with any arguments, binary ones included; the first is its name. Never blocks."""
+        if not self.closed:
+            self._session.write(frames.raw_event(self.namespace.name, arguments))
 
     def write(self, frame: Frame) -> None:
         """Send a packet of this namespace that is encoded already. Never blocks."""
@@ -91,40 +106,43 @@ class Connection:
         self._session.write(frame)
 
     def after_ack(self, callback: Callable[[], None]) -> None:
-        """Run something once the ack of the command being handled has been written."""
+        """Run something once the ack of the command being handled has been written. Only to be called right before its end."""
+        if self._after_ack is None:
+            self._after_ack = []
         self._after_ack.append(callback)
 
     def settle(self) -> None:
         """Run what waits for the ack."""
-        callbacks, self._after_ack = self._after_ack, []
-        for callback in callbacks:
-            callback()
+        if self._after_ack is not None:
+            callbacks, self._after_ack = self._after_ack, None
+            for callback in callbacks:
+                callback()
+
+    def renew(self, principal: Principal) -> None:
+        """Go on with a newer token of the same user, perhaps of another login."""
+        former, edge = self.require(), self.peer.edge
+        edge.sessions.add(principal, self.peer)
+        edge.sessions.remove(former, self.peer)
+        edge.expiries.discard(self, former.expires_at)
+        edge.expiries.add(self, principal.expires_at)
+        self.principal = principal
+
+    def expire(self) -> None:
+        """The token has ended, and with it the transport."""
+        self.peer.close("token expired")
 
     def close(self) -> None:
         """Leave the namespace: subscriptions and the login's entry are given back. Idempotent."""
         if self.closed:
             return
         self.closed = True
-        self._after_ack.clear()
+        self._after_ack = None
         for subscription in list(self.subscriptions.values()):
             subscription.end()
-        if self._expiry is not None:
-            self._expiry.cancel()
         for observer in self.namespace.observers:
             observer.left(self)
         if self.principal is not None:
-            self.peer.sessions.remove(self.principal, self.peer)
+            edge = self.peer.edge
+            edge.expiries.discard(self, self.principal.expires_at)
+            edge.sessions.remove(self.principal, self.peer)
         ACTIVE_CONNECTIONS.labels(self.namespace.name).dec()
-
-    def _await_expiry(self) -> None:
-        """Close the transport when the token ends, by the cluster's clock, which may have been corrected meanwhile."""
-        assert self.principal is not None
-        left_ms = max(0, self.principal.expires_at - self.peer.clock.now())
-        self._expiry = asyncio.get_running_loop().call_later(left_ms / 1000, self._expire)
-
-    def _expire(self) -> None:
-        assert self.principal is not None
-        if self.principal.expires_at <= self.peer.clock.now():
-            self.peer.close("token expired")
-        else:
-            self._await_expiry()

@@ -3,15 +3,13 @@
 `AsyncServer` hard-codes its session class inside its request handling, so that is replaced too: it also accepted PUT, a
 missing transport, duplicate polls and invalid bodies. Options, session ids and the connect/message/disconnect events remain
 theirs. Above it python-socketio dispatches every event in a task of its own, so that one client's commands interleave, scans
-all rooms when a client leaves, and logs a traceback for a malformed packet; `Server` hands messages to `Listener` instead.
+all rooms when a client leaves, and logs a traceback for a malformed packet; here messages go to a `Listener` instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import engineio
 import orjson
@@ -23,28 +21,34 @@ from server.errors import AppError
 from server.limits.address import ClientAddresses
 from server.limits.limits import Limits
 from server.realtime import codec
+from server.realtime.deadlines import Deadlines
 from server.realtime.frames import Frame
-from server.realtime.session import SERVER_DISCONNECT, TRANSPORT_CLOSE, Refused, Session
+from server.realtime.session import (
+    PING_TIMEOUT,
+    SERVER_DISCONNECT,
+    TRANSPORT_CLOSE,
+    UPGRADE_TIMEOUT_S,
+    Refused,
+    Session,
+)
+from server.realtime.websocket import CLOSE_TIMEOUT_S, WebSocket
 from server.web.origins import Origins
-
-OUTBOUND_LIMIT: Final = 1 << 20
-"""Bytes waiting for a client at most; what is written when the limit is passed already ends the connection."""
 
 log = structlog.get_logger(__name__)
 
 
 class Listener(Protocol):
-    """What is told of the sessions' life. Only `received` may wait, which holds up the reading of that one client."""
+    """What is told of the sessions' life, in the turn of the loop in which it happens. Nothing of it may block or raise."""
 
     def opened(self, session: Session) -> None:
         """A session began."""
         ...
 
-    async def received(self, session_id: str, data: str | bytes) -> None:
-        """A message came in: a Socket.IO packet or a binary attachment."""
+    def received(self, session: Session, data: str | bytes) -> None:
+        """A message came in: a Socket.IO packet or a binary attachment. `session.hold()` keeps others from following."""
         ...
 
-    def closed(self, session_id: str, reason: str) -> None:
+    def closed(self, session: Session, reason: str) -> None:
         """A session ended, its transport included."""
         ...
 
@@ -53,35 +57,40 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
     """The Engine.IO server.
 
     Attributes:
+        listener: is told of sessions and messages.
         instance: what every session id begins with, so that a proxy can route a client's requests to where its session lives.
         admitting: whether new sessions may begin.
         origins: the pages that may call.
         limits, addresses: how often sockets may be opened, and from where they are.
-        outbound_limit: bytes waiting for a client beyond which it is cut off.
+        outbound_limit: bytes waiting for a client at most; what is written when it is passed already ends the connection.
+        compression: whether WebSockets may compress what is long.
+        closings: WebSockets that wait for their client's close frame.
+        upgrades: sessions that try out a WebSocket.
     """
 
     sockets: dict[str, Session]
-    handlers: dict[str, Any]
     max_http_buffer_size: int
     ping_interval: float
     ping_timeout: float
 
-    instance: str = "local"
-    admitting: bool = True
+    listener: Listener
     origins: Origins
     limits: Limits
     addresses: ClientAddresses
-    outbound_limit: int = OUTBOUND_LIMIT
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.instance = "local"
+        self.admitting = True
+        self.outbound_limit = 1 << 20
+        self.compression = False
+        self.closings: Deadlines[WebSocket] = Deadlines(CLOSE_TIMEOUT_S, WebSocket.abort)
+        self.upgrades: Deadlines[Session] = Deadlines(UPGRADE_TIMEOUT_S, Session.stop_upgrade)
+        # Idle sessions are most of all: they wait in one of these, with neither a task nor a timer of their own.
+        self._pings: Deadlines[Session] = Deadlines(self.ping_interval, self._ping)
+        self._pongs: Deadlines[Session] = Deadlines(self.ping_timeout, self._miss_pong)
         self._requests: set[asyncio.Task[Any]] = set()
         self._stopping = False
-
-    def create_queue(self, *_args: Any, **_options: Any) -> deque[bytes]:
-        """What a session queues for polling; a plain deque, since nobody waits on it."""
-        return deque()
 
     def generate_id(self) -> str:
         """A session id: `<instance>.<random>`."""
@@ -91,12 +100,28 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         """Serve below `/<path>/`. Every method: the protocol's own answer to a wrong one is 400."""
         app.router.add_route("*", f"/{engineio_path.strip('/')}/", self.handle_request)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something in the background that `shutdown` will wait for."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def forget(self, session: Session) -> None:
+        """A session has ended."""
+        self.sockets.pop(session.sid, None)
+        for deadlines in (self._pings, self._pongs, self.upgrades):
+            deadlines.discard(session)
+
+    def alive(self, session: Session) -> None:
+        """The client answered the ping, if it was asked."""
+        if session in self._pongs:
+            self._pongs.discard(session)
+            self._pings.add(session)
+
+    def _ping(self, session: Session) -> None:
+        session.ping()
+        if not session.closed:
+            self._pongs.add(session)
+
+    def _miss_pong(self, session: Session) -> None:
+        if session.held:
+            self._pings.add(session)
+        else:
+            session.end(PING_TIMEOUT)
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         """Every request of the endpoint, polling and WebSocket."""
@@ -129,8 +154,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         self._stopping = True
         for session in list(self.sockets.values()):
             session.end(SERVER_DISCONNECT)
-        while under_way := self._tasks | self._requests:
-            await asyncio.wait(under_way)
+        while self._requests:
+            await asyncio.wait(self._requests)
+        await self.closings.emptied()
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         if self._stopping:
@@ -179,16 +205,17 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
             "pingTimeout": int(self.ping_timeout * 1000),
             "maxPayload": self.max_http_buffer_size,
         }
-        self.handlers["connect"](session.sid, session)
+        self.listener.opened(session)
         session.write(Frame(b"0" + orjson.dumps(opening)))
-        session.schedule_ping()
+        self._pings.add(session)
         if not upgrade:
             session.connected = True
             return _payload(await session.poll())
         try:
             return await session.serve_websocket(request)
-        finally:
+        except BaseException:
             session.end(TRANSPORT_CLOSE)  # whatever went wrong, nothing is left behind
+            raise
 
     def _with_origin(
         self, answer: web.StreamResponse, origin: str | None, *, preflight: bool = False
@@ -214,23 +241,14 @@ def _payload(body: bytes) -> web.Response:
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is untyped
-    """python-socketio's server on our engine, handing what happens to a listener."""
+    """python-socketio's server on our engine, which hands what happens to a listener."""
 
     eio: Engine
 
     def __init__(self, listener: Listener, **options: Any) -> None:
-        self._listener = listener
         # Python's own json would pass on NaN and 1e400, and every browser in the room would fail to parse them.
         super().__init__(async_mode="aiohttp", json=codec, **options)
+        self.eio.listener = listener
 
     def _engineio_server_class(self) -> type[Engine]:
         return Engine
-
-    def _handle_eio_connect(self, _session_id: str, session: Session) -> None:
-        self._listener.opened(session)
-
-    async def _handle_eio_message(self, session_id: str, data: str | bytes) -> None:
-        await self._listener.received(session_id, data)
-
-    def _handle_eio_disconnect(self, session_id: str, reason: str) -> None:
-        self._listener.closed(session_id, reason)

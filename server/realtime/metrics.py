@@ -44,3 +44,23 @@ class Traffic(Collector):
 
 TRAFFIC: Final = Traffic()
 REGISTRY.register(TRAFFIC)
+
+
+_counts: Final[dict[tuple[str, str, str], Counter]] = {}
+_timings: Final[dict[tuple[str, str], Histogram]] = {}
+
+
+def count_command(namespace: str, command: str, outcome: str, seconds: float | None = None) -> None:
+    """Count a command that was answered. `outcome`: ok or an error's code; `seconds`: since it began, if it did.
+
+    The labelled children are kept: looking each up in the library costs more than all the rest.
+    """
+    counter = _counts.get((namespace, command, outcome))
+    if counter is None:
+        counter = _counts[namespace, command, outcome] = COMMANDS.labels(namespace, command, outcome)
+    counter.inc()
+    if seconds is not None:
+        histogram = _timings.get((namespace, command))
+        if histogram is None:
+            histogram = _timings[namespace, command] = COMMAND_SECONDS.labels(namespace, command)
+        histogram.observe(seconds)

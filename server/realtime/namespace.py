@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,14 +15,15 @@ from server.web.validation import field_errors
 if TYPE_CHECKING:
     from server.realtime.connection import Connection
 
-Handler = Callable[["Connection", Any], Awaitable[Mapping[str, Any]]]
+Handler = Callable[["Connection", Any], Awaitable[Mapping[str, Any]] | dict[str, Any]]
+RawHandler = Callable[["Connection", list[Any]], Awaitable[Sequence[Any] | None]]
 
 _RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 """Names that the protocol keeps for itself; the official parser closes a connection that uses one."""
 
-_NAME: Final = re.compile(r"/[a-z][a-z0-9_-]*")
+_NAME: Final = re.compile(r"/(?:[a-z][a-z0-9_-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class SocketCommand:
     Attributes:
         event: its name on the wire.
         body: model of the one argument.
-        handler: `async (connection, body) -> fields of the ack`, without `ok`.
+        handler: `async (connection, body) -> fields of the ack`, without `ok`; or a plain function that returns them at once, as a
+            dict, which spares a task.
         answer: model of the successful ack, without `ok`.
         summary: one sentence for the AsyncAPI document.
         errors: codes that it adds to those every command may answer.
@@ -111,6 +113,8 @@ class Namespace:
 
     Attributes:
         observers: are told of clients that come, go and watch.
+        raws: handlers of raw events by name, see `raw`.
+        greeting: called with each client that has connected and what it sent to do so, once it has been told that it is connected.
 
     Raises:
         ValueError: not a name.
@@ -133,6 +137,8 @@ class Namespace:
         self.carries = carries
         self.description = description
         self.observers: list[Observer] = []
+        self.raws: dict[str, RawHandler] = {}
+        self.greeting: Callable[[Connection, dict[str, Any]], None] | None = None
         self._commands: dict[str, SocketCommand] = {}
         self._events: dict[str, SocketEvent] = {}
 
@@ -151,11 +157,24 @@ class Namespace:
         Raises:
             ValueError: the name is reserved or taken, or a code is unknown.
         """
-        if event in _RESERVED or event in self._commands:
+        if event in _RESERVED or event in self._commands or event in self.raws:
             raise ValueError(f"the command {event!r} of {self.name} is reserved or taken")
         if unknown := [code for code in errors if code not in CODES]:
             raise ValueError(f"{self.name} {event} names unknown error codes: {unknown}")
         self._commands[event] = SocketCommand(event, body, handler, answer, summary, errors)
+
+    def raw(self, event: str, handler: RawHandler) -> None:
+        """Answer an event whose arguments, binary ones included, are passed on as they came, and which is in no document.
+
+        Args:
+            handler: `async (connection, arguments) -> arguments of the ack`, or None for no ack.
+
+        Raises:
+            ValueError: the name is reserved or taken.
+        """
+        if event in _RESERVED or event in self._commands or event in self.raws:
+            raise ValueError(f"the event {event!r} of {self.name} is reserved or taken")
+        self.raws[event] = handler
 
     def emits(self, event: str, model: type[BaseModel], summary: str) -> None:
         """Document an event that the server emits here.

@@ -1,17 +1,21 @@
-"""Incoming Socket.IO packets, read by python-socketio and then held to the protocol."""
+"""Incoming Socket.IO packets. Commands, nearly all there is, take a short way; the rest is read by python-socketio and then
+held to the protocol.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+import orjson
 from socketio.packet import Packet as Decoder
 
 from server.realtime.namespace import is_reserved
 
 ATTACHMENTS: Final = 16
-"""Binary attachments of one packet at most. No command takes any; they are only swallowed, to answer with an error."""
+"""Binary attachments of one packet at most."""
 
 _HEAD: Final = re.compile(r'2(?:(/[^,?\[]*),)?([0-9]{1,15})?\["([A-Za-z0-9_:-]{1,64})"', re.ASCII)
 
@@ -31,11 +35,12 @@ class Kind(IntEnum):
 
 
 class Head(NamedTuple):
-    """Of an event, what can be told without parsing its arguments."""
+    """Of an event, what can be told without parsing its arguments. `start`: where the list of name and arguments begins."""
 
     namespace: str
     number: int | None
     event: str
+    start: int
 
 
 class NotText(ValueError):
@@ -58,7 +63,43 @@ def head(text: str) -> Head | None:
     if found is None:
         return None
     namespace, number, event = found.groups()
-    return Head(namespace or "/", int(number) if number else None, event)
+    return Head(namespace or "/", int(number) if number else None, event, found.end() - len(event) - 3)
+
+
+def arguments(text: str, of: Head) -> list[Any]:
+    """The arguments of the plain event whose head was found.
+
+    Raises:
+        NotText: an argument holds half a character.
+        ValueError: malformed; the protocol asks to close the connection.
+    """
+    try:
+        data: list[Any] = orjson.loads(text[of.start :])
+    except ValueError:
+        if _is_sound_but_for_surrogates(text):
+            raise NotText("half a character") from None
+        raise
+    if is_reserved(of.event):
+        raise ValueError("reserved name")
+    return data[1:]
+
+
+def with_binary(value: Any, attachments: Sequence[bytes]) -> Any:
+    """The value with the attachments in the places of their placeholders.
+
+    Raises:
+        ValueError: a placeholder for what isn't there.
+    """
+    if isinstance(value, dict):
+        if value.get("_placeholder") is True:
+            number = value.get("num")
+            if type(number) is not int or not 0 <= number < len(attachments):
+                raise ValueError("a placeholder without an attachment")
+            return attachments[number]
+        return {key: with_binary(each, attachments) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_binary(each, attachments) for each in value]
+    return value
 
 
 def parse(text: str) -> Packet:

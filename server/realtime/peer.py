@@ -1,29 +1,40 @@
-"""The Socket.IO side of one transport: its namespaces and the commands that arrive on it, one at a time."""
+"""The Socket.IO side of one transport: its namespaces, and the commands that arrive on it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
+from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.clock import Clock, new_id
 from server.errors import AppError
 from server.limits.limits import Limits
 from server.realtime import frames
 from server.realtime.connection import Connection
-from server.realtime.metrics import COMMAND_SECONDS, COMMANDS, DISMISSED, REFUSED
-from server.realtime.namespace import Namespace
-from server.realtime.packets import Head, Kind, NotText, Packet, head, parse
-from server.realtime.session import PARSE_ERROR, SERVER_DISCONNECT, Session
+from server.realtime.deadlines import Alarms, Deadlines
+from server.realtime.metrics import DISMISSED, REFUSED, count_command
+from server.realtime.namespace import Namespace, RawHandler, SocketCommand
+from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head, parse, with_binary
+from server.realtime.session import CLIENT_DISCONNECT, PARSE_ERROR, SERVER_DISCONNECT, TRANSPORT_CLOSE, Session
 from server.realtime.sessions import LiveSessions
+from server.streams.submitted import on_submitted
 from server.web.outage import is_outage
 
 CONNECT_TIMEOUT_S: Final = 45.0
 """A transport that enters no namespace within this time is closed, as the JavaScript server does."""
+
+BACKLOG: Final = 128
+"""Packets of a client that wait for their turn; with so many, no more are read from it."""
+
+RUNNING: Final = 128
+"""Commands of a client whose commits are under way at a time."""
 
 _NEXT_POLL_S: Final = 0.05
 """Between two looks whether a polling client has fetched what waits for it."""
@@ -39,8 +50,9 @@ class Edge:
     """What all transports share.
 
     Attributes:
-        command_timeout_s: when a command that hangs is answered UNAVAILABLE, so that it can't hold up its client for ever.
-        connect_timeout_s: until when a transport must have entered a namespace.
+        calls: commands under way; one that takes too long is answered UNAVAILABLE, so that it can't hold up its client for ever.
+        arrivals: transports that have entered no namespace yet.
+        expiries: rings when a connection's token ends.
     """
 
     namespaces: Mapping[str, Namespace]
@@ -48,30 +60,81 @@ class Edge:
     sessions: LiveSessions
     clock: Clock
     limits: Limits
-    command_timeout_s: float
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    calls: Deadlines[Call]
+    arrivals: Deadlines[Peer]
+    expiries: Alarms[Connection]
+
+
+class Call:
+    """Something a client asked for, under way in a task of its own."""
+
+    __slots__ = ("_late", "_peer", "_task")
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._task: asyncio.Task[None] | None = None
+        self._late = False
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it. Nothing is inherited from the task that happens to run now."""
+        context = _EMPTY.copy()
+        context.run(on_submitted.set, self._submitted)
+        self._task = asyncio.get_running_loop().create_task(work, context=context)
+
+    def give_up(self) -> None:
+        """Its time is up."""
+        self._late = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def is_late(self) -> bool:
+        """Whether its cancellation, just caught, means that its time is up; it may go on then, to say so."""
+        if self._late and self._task is not None:
+            self._task.uncancel()
+        return self._late
+
+    def _submitted(self) -> None:
+        """It waits for its commit only."""
+        self._peer.proceed(self)
+
+
+_EMPTY: Final = copy_context()
 
 
 class Peer:
     """One client's transport and the namespaces that it has entered.
 
-    What arrives is handled in order, each packet to its end before the next is read. So the backlog of a client is what its
-    transport buffers, which TCP bounds, and a client that sends faster than it is served is slowed down, not dropped.
+    What arrives is begun in order, each packet when the one before has been handled or, being a command, waits for nothing but
+    its commit. So commits overlap, and yet what one client appends to a stream keeps its order. The backlog is bounded: a client
+    that sends faster than it is served is slowed down by TCP, not dropped.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_attachments",
+        "_backlog",
+        "_calls",
+        "_connections",
+        "_dismissed",
+        "_first",
+        "_leaving",
+        "_partial",
+        "edge",
+        "session",
+    )
 
     def __init__(self, session: Session, edge: Edge) -> None:
         self.session = session
-        self.sessions = edge.sessions
-        self.clock = edge.clock
-        self._edge = edge
+        self.edge = edge
         self._connections: dict[str, Connection] = {}
         self._partial: Packet | None = None
-        self._missing = 0
+        self._attachments: list[bytes] = []
+        self._backlog: deque[str | bytes] | None = None
+        self._first: Call | None = None
+        self._calls: set[Call] | None = None
         self._dismissed = False
-        self._counted = False
-        self._deadline: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
-            edge.connect_timeout_s, self.close, "connect timeout"
-        )
+        self._leaving = False
+        edge.arrivals.add(self)
 
     @property
     def watching(self) -> int:
@@ -79,7 +142,9 @@ class Peer:
         return sum(len(connection.subscriptions) for connection in self._connections.values())
 
     def close(self, reason: str) -> None:
-        """Close the transport; what the client sent but wasn't handled yet is dropped. Idempotent."""
+        """Close the transport; what the client sent but wasn't begun yet is dropped. Idempotent."""
+        if self._leaving and self._backlog:
+            self._backlog.clear()
         self.session.end(reason)
 
     def announce(self, event: str, payload: dict[str, Any]) -> None:
@@ -87,13 +152,19 @@ class Peer:
         for connection in self._connections.values():
             connection.emit(event, payload)
 
+    def renew(self, principal: Principal) -> None:
+        """The user has a newer token: it holds for every namespace that it has entered."""
+        for connection in self._connections.values():
+            if connection.principal is not None and connection.principal.id == principal.id:
+                connection.renew(principal)
+
     def dismiss(self, patience_s: float = _LAST_POLL_S) -> None:
-        """Close the transport, once the command that is being handled has been answered and the client has the answer.
+        """Close the transport, once the commands that are being handled have been answered and the client has the answers.
 
         Args:
-            patience_s: how long to wait for a polling client to fetch it.
+            patience_s: how long to wait for a polling client to fetch them.
         """
-        if self.session.blocked:
+        if self._calls or self._backlog:
             self._dismissed = True
         elif self.session.unsent and patience_s > 0:
             asyncio.get_running_loop().call_later(_NEXT_POLL_S, self.dismiss, patience_s - _NEXT_POLL_S)
@@ -101,107 +172,249 @@ class Peer:
             DISMISSED.inc()
             self.session.end(SERVER_DISCONNECT)
 
-    def closed(self) -> None:
-        """The transport is gone: give back what the client held."""
-        self._stop_waiting()
+    def closed(self, reason: str) -> None:
+        """The transport is gone: give back what the client held. What it sent before it left by itself is executed first."""
+        self.edge.arrivals.discard(self)
+        if self._backlog and reason in {CLIENT_DISCONNECT, TRANSPORT_CLOSE}:
+            self._leaving = True
+            return
+        self._backlog = None
         for connection in self._connections.values():
             connection.close()
 
-    async def receive(self, data: str | bytes) -> None:
-        """Handle one message; a malformed one closes the connection and harms nobody else."""
-        self._counted = False
-        if isinstance(data, str) and (command := head(data)) is not None and self._is_too_much(command):
-            return  # unparsed: what is refused must cost next to nothing
+    # what arrives
+
+    def receive(self, data: str | bytes) -> None:
+        """Handle one message, now or in its turn; a malformed one closes the connection and harms nobody else."""
+        if self._first is None and not self._backlog and not self._is_full:
+            self._begin(data)
+            return
+        if self._backlog is None:
+            self._backlog = deque()
+        self._backlog.append(data)
+        if len(self._backlog) >= BACKLOG:
+            self.session.hold()
+
+    def proceed(self, call: Call) -> None:
+        """Begin with what waits behind a call, if something does."""
+        if self._first is call:
+            self._first = None
+            if self._backlog or self.session.held:
+                asyncio.get_running_loop().call_soon(self._go_on)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._calls is not None and len(self._calls) >= RUNNING
+
+    def _go_on(self) -> None:
+        while self._backlog and self._first is None and not self._is_full:
+            self._begin(self._backlog.popleft())
+        if self.session.held and len(self._backlog or ()) <= BACKLOG // 2:
+            self.session.release()
+        if self._backlog or self._first is not None:
+            return
+        if self._leaving:
+            self._leaving = False
+            self.closed(SERVER_DISCONNECT)
+        elif self._dismissed and not self._calls:
+            self._dismissed = False
+            self.dismiss()
+
+    def _begin(self, data: str | bytes) -> None:
+        command = head(data) if type(data) is str and self._partial is None else None
+        connection = self._connections.get(command.namespace) if command is not None else None
+        if command is not None and connection is not None:
+            assert type(data) is str
+            self._event(connection, command, data)
+            return
         try:
             packet = self._assemble(data)
-        except NotText:
-            self._refuse_text(data)
-            return
+            if packet is not None:
+                self._handle(packet)
         except ValueError as error:
-            log.info("realtime.malformed_packet", error=str(error))
-            self.session.end(PARSE_ERROR)
-            return
-        if packet is None:
-            return
-        self.session.blocked = True
-        try:
-            await self._handle(packet)
-        finally:
-            self.session.blocked = False
-            if self._dismissed:
-                self.dismiss()
+            self._malformed(error)
 
-    def _is_too_much(self, command: Head) -> bool:
-        """Count a command by its head, and refuse it if it is one too many."""
-        connection = self._connections.get(command.namespace)
-        if connection is None:
-            return False
-        self._counted = True
-        refusal = self._count(connection, command.event)
-        if refusal is not None:
-            self._acknowledge(connection, command.number, refusal.to_ack())
-            COMMANDS.labels(command.namespace, connection.namespace.label(command.event), refusal.code).inc()
-        return refusal is not None
-
-    def _refuse_text(self, data: str | bytes) -> None:
-        """Answer an event that holds half a character; what was left of it could be neither stored nor shown."""
-        command = head(data) if isinstance(data, str) else None
-        connection = self._connections.get(command.namespace) if command is not None else None
-        if command is None or connection is None:
-            self.session.end(PARSE_ERROR)
-            return
-        refusal = AppError("VALIDATION_FAILED", errors=[{"loc": [], "msg": "text must be whole Unicode characters"}])
-        self._acknowledge(connection, command.number, refusal.to_ack())
-        COMMANDS.labels(command.namespace, connection.namespace.label(command.event), refusal.code).inc()
-
-    def _count(self, connection: Connection, event: str) -> AppError | None:
-        user = connection.principal.id if connection.principal else None
-        namespace = connection.namespace
-        return self._edge.limits.command(user, self.session.address, namespace.name, namespace.label(event))
+    def _malformed(self, error: ValueError) -> None:
+        log.info("realtime.malformed_packet", error=str(error))
+        self.session.end(PARSE_ERROR)
 
     def _assemble(self, data: str | bytes) -> Packet | None:
-        """The packet that the message completes, if it does. Attachments are counted and dropped: no command takes any."""
+        """The packet that the message completes, if it does."""
         if isinstance(data, str):
             if self._partial is not None:
                 raise ValueError("an attachment is missing")
             packet = parse(data)
-            self._missing = packet.attachments
         else:
             if self._partial is None:
                 raise ValueError("unexpected binary data")
             packet, self._partial = self._partial, None
-            self._missing -= 1
-        if self._missing:
+            self._attachments.append(data)
+        if len(self._attachments) < packet.attachments:
             self._partial = packet
             return None
-        return packet
+        attachments, self._attachments = self._attachments, []
+        return packet._replace(data=with_binary(packet.data, attachments)) if attachments else packet
 
-    async def _handle(self, packet: Packet) -> None:
+    def _handle(self, packet: Packet) -> None:
         connection = self._connections.get(packet.namespace)
         if packet.kind is Kind.CONNECT:
             # The official client sends it twice when `connect()` is called twice: the second replaces the first.
             self._leave(packet.namespace)
-            await self._connect(packet.namespace, packet.data)
+            call = Call(self)
+            self._start(call, self._connect(call, packet.namespace, packet.data))
         elif connection is None:
-            self.session.end(PARSE_ERROR)
+            raise ValueError("a namespace that was not entered")
         elif packet.kind is Kind.DISCONNECT:
             self._leave(packet.namespace)
         elif packet.kind in {Kind.EVENT, Kind.BINARY_EVENT}:
-            await self._command(connection, packet)
+            event, *values = packet.data
+            refusal = self._count(connection, event)
+            if refusal is not None:
+                self._refuse(connection, event, packet.number, refusal)
+            else:
+                self._execute(connection, event, packet.number, values, binary=packet.kind is Kind.BINARY_EVENT)
         # Acks are left: the server asks for none.
 
-    async def _connect(self, name: str, auth: dict[str, Any] | None) -> None:
-        namespace = self._edge.namespaces.get(name)
+    # commands
+
+    def _event(self, connection: Connection, command: Head, text: str) -> None:
+        """A command in the form in which clients write it; one too many is refused unparsed, at next to no cost."""
+        refusal = self._count(connection, command.event)
+        if refusal is None:
+            try:
+                values = arguments(text, command)
+            except NotText:
+                # What would be left of it could be neither stored nor shown.
+                what = [{"loc": [], "msg": "text must be whole Unicode characters"}]
+                refusal = AppError("VALIDATION_FAILED", errors=what)
+            except ValueError as error:
+                self._malformed(error)
+                return
+        if refusal is not None:
+            self._refuse(connection, command.event, command.number, refusal)
+        else:
+            self._execute(connection, command.event, command.number, values)
+
+    def _count(self, connection: Connection, event: str) -> AppError | None:
+        user = connection.principal.id if connection.principal else None
+        namespace = connection.namespace
+        return self.edge.limits.command(user, self.session.address, namespace.name, namespace.label(event))
+
+    def _refuse(self, connection: Connection, event: str, number: int | None, refusal: AppError) -> None:
+        self._acknowledge(connection, number, refusal.to_ack())
+        count_command(connection.namespace.name, connection.namespace.label(event), refusal.code)
+
+    def _execute(
+        self, connection: Connection, event: str, number: int | None, values: list[Any], *, binary: bool = False
+    ) -> None:
+        namespace = connection.namespace
+        raw = namespace.raws.get(event) if namespace.raws else None
+        if raw is not None:
+            self._start(Call(self), self._answer_raw(connection, raw, number, values))
+            return
+        began = asyncio.get_running_loop().time()
+        connection.arrived = self.edge.clock.now()
+        try:
+            command = namespace.find(event)
+            answer = command.handler(connection, command.parse(values, binary=binary))
+            if type(answer) is dict:
+                self._succeed(connection, command, number, answer, began)
+                return
+        except Exception as error:
+            self._fail(connection, event, number, error, began)
+            return
+        assert isinstance(answer, Awaitable)
+        call = Call(self)
+        self._start(call, self._answer(call, connection, command, number, answer, began))
+
+    def _start(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that takes time; what arrives waits until it ends or has been submitted."""
+        self._first = call
+        if self._calls is None:
+            self._calls = set()
+        self._calls.add(call)
+        self.edge.calls.add(call)
+        call.start(self._run(call, work))
+
+    async def _run(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            self.edge.calls.discard(call)
+            assert self._calls is not None
+            self._calls.discard(call)
+            if self._first is call:
+                self._first = None
+            if self._backlog or self._dismissed or self._leaving or self.session.held:
+                self._go_on()
+
+    async def _answer(
+        self,
+        call: Call,
+        connection: Connection,
+        command: SocketCommand,
+        number: int | None,
+        answer: Awaitable[Mapping[str, Any]],
+        began: float,
+    ) -> None:
+        try:
+            self._succeed(connection, command, number, await answer, began)
+        except asyncio.CancelledError:
+            if not call.is_late():
+                raise
+            self._fail(connection, command.event, number, TimeoutError(), began)
+        except Exception as error:
+            self._fail(connection, command.event, number, error, began)
+
+    def _succeed(
+        self,
+        connection: Connection,
+        command: SocketCommand,
+        number: int | None,
+        answer: Mapping[str, Any],
+        began: float,
+    ) -> None:
+        self._acknowledge(connection, number, {"ok": True, **answer})
+        connection.settle()
+        seconds = asyncio.get_running_loop().time() - began
+        count_command(connection.namespace.name, command.event, "ok", seconds)
+
+    def _fail(self, connection: Connection, event: str, number: int | None, error: Exception, began: float) -> None:
+        label = connection.namespace.label(event)
+        failure = _as_app_error(error, label)
+        self._acknowledge(connection, number, failure.to_ack())
+        connection.settle()
+        seconds = asyncio.get_running_loop().time() - began
+        count_command(connection.namespace.name, label, failure.code, seconds)
+
+    async def _answer_raw(
+        self, connection: Connection, handler: RawHandler, number: int | None, values: list[Any]
+    ) -> None:
+        answer = await handler(connection, values)
+        if answer is not None and number is not None and not connection.closed:
+            self.session.write(frames.raw_acknowledgement(connection.namespace.name, number, answer))
+
+    def _acknowledge(self, connection: Connection, number: int | None, answer: dict[str, Any]) -> None:
+        if number is not None and not connection.closed:
+            self.session.write(frames.acknowledgement(connection.namespace.name, number, answer))
+
+    # namespaces
+
+    async def _connect(self, call: Call, name: str, auth: dict[str, Any] | None) -> None:
+        namespace = self.edge.namespaces.get(name)
         if namespace is None:
             REFUSED.labels("unknown namespace").inc()
             self.session.write(frames.refused(name, "Invalid namespace"))
             return
         try:
-            self._edge.limits.connect(self.session.sid)
-            async with asyncio.timeout(self._edge.command_timeout_s):
-                await self._admit(namespace, auth or {})
+            self.edge.limits.connect(self.session.sid)
+            await self._admit(namespace, auth or {})
+        except asyncio.CancelledError:
+            if not call.is_late():
+                raise
+            self._turn_away(name, "UNAVAILABLE")
         except Exception as error:
-            self._refuse(name, _as_app_error(error, "connect").code)
+            self._turn_away(name, _as_app_error(error, "connect").code)
 
     async def _admit(self, namespace: Namespace, auth: dict[str, Any]) -> None:
         token = auth.get("token")
@@ -210,58 +423,28 @@ class Peer:
                 raise AppError("UNAUTHENTICATED")
             principal = None
         else:
-            principal = await self._edge.tokens.authenticate(token)
+            principal = await self.edge.tokens.authenticate(token)
         if self.session.closed:
             return
         connection = Connection(new_id(), self, namespace, principal)
         self._connections[namespace.name] = connection
         # The logout may have passed between the look at the denylist and the registration just made.
-        if principal is not None and self._edge.tokens.revoked(principal.session):
+        if principal is not None and self.edge.tokens.revoked(principal.session):
             self._leave(namespace.name)
             raise AppError("UNAUTHENTICATED")
-        self._stop_waiting()
+        self.edge.arrivals.discard(self)
         self.session.write(frames.connected(namespace.name, connection.sid))
+        if namespace.greeting is not None:
+            namespace.greeting(connection, auth)
 
     def _leave(self, name: str) -> None:
         connection = self._connections.pop(name, None)
         if connection is not None:
             connection.close()
 
-    def _refuse(self, name: str, code: str) -> None:
+    def _turn_away(self, name: str, code: str) -> None:
         REFUSED.labels(code).inc()
         self.session.write(frames.refused(name, code))
-
-    async def _command(self, connection: Connection, packet: Packet) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        connection.arrived = self.clock.now()
-        event, *arguments = packet.data
-        label = connection.namespace.label(event)
-        try:
-            if not self._counted and (refusal := self._count(connection, event)) is not None:
-                raise refusal
-            command = connection.namespace.find(event)
-            body = command.parse(arguments, binary=packet.kind is Kind.BINARY_EVENT)
-            async with asyncio.timeout(self._edge.command_timeout_s):
-                answer = {"ok": True, **await command.handler(connection, body)}
-            self._acknowledge(connection, packet.number, answer)
-            outcome = "ok"
-        except Exception as error:
-            failure = _as_app_error(error, label)
-            self._acknowledge(connection, packet.number, failure.to_ack())
-            outcome = failure.code
-        connection.settle()
-        COMMANDS.labels(connection.namespace.name, label, outcome).inc()
-        COMMAND_SECONDS.labels(connection.namespace.name, label).observe(loop.time() - began)
-
-    def _acknowledge(self, connection: Connection, number: int | None, answer: dict[str, Any]) -> None:
-        if number is not None and not connection.closed:
-            self.session.write(frames.acknowledgement(connection.namespace.name, number, answer))
-
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 def _as_app_error(error: Exception, command: str) -> AppError:

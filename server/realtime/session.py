@@ -1,12 +1,8 @@
-"""One Engine.IO session: python-engineio's class, its transport half replaced.
+"""One Engine.IO session: a client's connection, over polling, WebSocket, or the one upgraded to the other.
 
-As it comes, python-engineio 4.15 keeps a queue and a writer task per connection and several more tasks while idle, never
-bounds what is queued, leaves malformed clients connected, cuts request bodies at 256 KiB and payloads at 16 packets, and
-leaves a session upgrading for ever when its probe is dropped.
-
-Here writing is direct: an upgraded session writes the encoded frame to the transport at once, in order, without task or
-queue. Back-pressure is judged by the transport's buffer, and a client that lets it grow past the limit is aborted, because
-closing politely waits for ever on a stalled peer.
+Writing is direct: an upgraded session writes the encoded frame to the transport at once, in order, without task or queue.
+Back-pressure is judged by the transport's buffer, and a client that lets it grow past the limit is aborted, because closing
+politely waits for ever on a stalled peer. An idle session has no task and no timer of its own.
 """
 
 from __future__ import annotations
@@ -14,18 +10,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
-from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import WSMsgType, web
-from engineio.async_socket import AsyncSocket
+from aiohttp import web
 from engineio.base_server import BaseServer
 
 from server.realtime import frames
-from server.realtime.frames import Frame
+from server.realtime.frames import SEPARATOR, Frame
 from server.realtime.metrics import SLOW_CLIENTS, TRAFFIC
+from server.realtime.websocket import BadHandshake, WebSocket
 
 if TYPE_CHECKING:
     from server.realtime.engine import Engine
@@ -34,10 +27,9 @@ PAYLOAD_PACKETS: Final = 10_000
 """Packets in one polling payload at most."""
 
 TURN_PACKETS: Final = 64
-"""After so many packets a client that has more to be read lets others have a turn."""
+"""After so many packets of a payload others have a turn."""
 
 UPGRADE_TIMEOUT_S: Final = 10.0
-CLOSE_TIMEOUT_S: Final = 2.0
 
 SERVER_DISCONNECT: Final[str] = BaseServer.reason.SERVER_DISCONNECT
 CLIENT_DISCONNECT: Final[str] = BaseServer.reason.CLIENT_DISCONNECT
@@ -47,7 +39,6 @@ TRANSPORT_ERROR: Final[str] = BaseServer.reason.TRANSPORT_ERROR
 PARSE_ERROR: Final = "parse error"
 SLOW_CLIENT: Final = "slow client"
 
-_SEPARATOR: Final = "\x1e"
 _MESSAGE, _PONG, _CLOSE = "4", "3", "1"
 
 
@@ -72,102 +63,115 @@ class Refused(Exception):
         self.retry_after_s = retry_after_s
 
 
-class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
-    """One client's connection, over polling, WebSocket, or the one upgraded to the other.
+class Session:
+    """A client's connection.
 
     Attributes:
+        sid: its id, which begins with the instance's name.
         address: of the client, past trusted proxies.
-        blocked: whether the reader waits for earlier commands; the client's PONG may be behind them, so it isn't missed.
+        user: whatever the listener keeps with it.
+        connected: whether the opening was answered.
+        upgraded: whether a WebSocket is its transport.
+        upgrading: whether one is about to be.
+        held: whether reading is suspended; the client's PONG may be among what is unread, so it isn't missed.
+        closed: whether it has ended.
     """
 
-    server: Engine
-    sid: str
-    queue: deque[bytes]
-    connected: bool
-    upgrading: bool
-    upgraded: bool
-    closing: bool
-    closed: bool
+    __slots__ = (
+        "_gate",
+        "_poller",
+        "_posting",
+        "_probe",
+        "_queue",
+        "_queued_bytes",
+        "_transport",
+        "_websocket",
+        "address",
+        "closed",
+        "connected",
+        "held",
+        "server",
+        "sid",
+        "upgraded",
+        "user",
+    )
 
     def __init__(self, server: Engine, sid: str, address: str) -> None:
-        super().__init__(server, sid)
+        self.server = server
+        self.sid = sid
         self.address = address
-        self.blocked = False
-        self._loop = asyncio.get_running_loop()
+        self.user: Any = None
+        self.connected = False
+        self.upgraded = False
+        self.held = False
+        self.closed = False
+        self._queue: list[Frame] = []
         self._queued_bytes = 0
         self._poller: asyncio.Future[None] | None = None
         self._posting = False
-        self._websocket: web.WebSocketResponse | None = None
+        self._gate: asyncio.Future[None] | None = None
+        self._probe: WebSocket | None = None
+        self._websocket: WebSocket | None = None
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._awaits_pong = False
+
+    @property
+    def upgrading(self) -> bool:
+        """Whether a WebSocket is being tried out."""
+        return self._probe is not None
 
     # outgoing
 
     def write(self, frame: Frame) -> None:
         """Send a frame, after all frames before it. Never blocks; on a closed session it does nothing."""
-        if self.closed:
-            return
         transport = self._transport
         if transport is None:
-            if self._queued_bytes > self.server.outbound_limit:
-                self._cut_off()
-                return
-            self.queue.append(frame.packet)
-            self._queued_bytes += len(frame.packet)
-            self._wake()
-        elif transport.is_closing():
-            return
+            if not self.closed:
+                self._enqueue(frame)
         elif transport.get_write_buffer_size() > self.server.outbound_limit:
             self._cut_off()
-        else:
-            data = frame.websocket
+        elif not transport.is_closing():
+            assert self._websocket is not None
+            data = frame.deflated if self._websocket.deflate else frame.websocket
             TRAFFIC.sent += len(data)
             transport.write(data)
 
     @property
     def unsent(self) -> bool:
         """Whether something waits for the client's next poll."""
-        return bool(self.queue) and not self.closed
+        return bool(self._queue) and not self.closed
 
     def end(self, reason: str, *, abort: bool = False) -> None:
         """Close the session, the transport included. `abort` drops what isn't written yet. Idempotent."""
         if self.closed:
             return
-        self.closing = self.closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self.server.sockets.pop(self.sid, None)
+        self.closed = True
+        self.server.forget(self)
         if abort:
-            self.queue.clear()
+            self._queue.clear()
         # A waiting poll is answered: NOOP to who closed by itself, else CLOSE.
-        self.queue.append((frames.NOOP if reason == CLIENT_DISCONNECT else frames.CLOSE).packet)
+        self._queue.append(frames.NOOP if reason == CLIENT_DISCONNECT else frames.CLOSE)
         self._wake()
-        if self._websocket is not None:
-            self.server.spawn(self._close_websocket(self._websocket, self._transport, abort=abort))
-        self.server.handlers["disconnect"](self.sid, reason)
+        self._open_gate()
+        self._transport = None
+        for websocket in (self._websocket, self._probe):
+            if websocket is not None and abort:
+                websocket.abort()
+            elif websocket is not None:
+                websocket.close()
+        self._probe = None
+        self.server.listener.closed(self, reason)
 
-    def schedule_ping(self) -> None:
-        """Ping after the interval. A timer, not a task: an idle connection costs no task."""
-        self._awaits_pong = False
-        self._arm(self.server.ping_interval, self._ping)
-
-    def _ping(self) -> None:
+    def ping(self) -> None:
+        """Ask the client whether it is there; it must answer within the ping timeout."""
         self.write(frames.PING)
-        if not self.closed:
-            self._awaits_pong = True
-            self._arm(self.server.ping_timeout, self._miss_pong)
 
-    def _miss_pong(self) -> None:
-        if self.blocked:
-            self.schedule_ping()
-        else:
-            self.end(PING_TIMEOUT)
-
-    def _arm(self, delay_s: float, callback: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(delay_s, callback)
+    def _enqueue(self, frame: Frame) -> None:
+        if self._queued_bytes > self.server.outbound_limit:
+            self._cut_off()
+            return
+        self._queue.append(frame)
+        self._queued_bytes += len(frame.polling)
+        self._wake()
 
     def _wake(self) -> None:
         if self._poller is not None and not self._poller.done():
@@ -177,30 +181,39 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         SLOW_CLIENTS.inc()
         self.end(SLOW_CLIENT, abort=True)
 
-    async def _close_websocket(
-        self, websocket: web.WebSocketResponse, transport: asyncio.Transport | None, *, abort: bool
-    ) -> None:
-        if not abort:
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await websocket.close()
-        if transport is not None:
-            transport.abort()
-
     # incoming
 
-    async def accept(self, packet: str) -> None:
+    def hold(self) -> None:
+        """Read no more from the client for now: it sends faster than it is served. TCP slows it down."""
+        self.held = True
+        if self._websocket is not None:
+            self._websocket.hold()
+
+    def release(self) -> None:
+        """Read on."""
+        if self.held:
+            self.held = False
+            self._open_gate()
+            if self._websocket is not None:
+                self._websocket.release()
+
+    def accept(self, packet: str) -> None:
         """Take in one Engine.IO packet; a malformed one ends the session."""
-        kind, data = packet[:1], packet[1:]
+        kind = packet[:1]
         if kind == _MESSAGE:
-            await self.server.handlers["message"](self.sid, data)
+            self.server.listener.received(self, packet[1:])
         elif kind == _PONG:
-            if self._awaits_pong:
-                self.schedule_ping()
+            self.server.alive(self)
         elif kind == _CLOSE:
             self.end(CLIENT_DISCONNECT)
         else:
             self.end(PARSE_ERROR)
+
+    def _open_gate(self) -> None:
+        if self._gate is not None and not self._gate.done():
+            self._gate.set_result(None)
+
+    # polling
 
     async def poll(self) -> bytes:
         """The payload of a polling GET: waits until there is something to send.
@@ -211,14 +224,14 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         if self._poller is not None:
             self.end(TRANSPORT_ERROR)
             raise Refused(3)
-        if not self.queue and not self.upgrading:
-            self._poller = self._loop.create_future()
+        if not self._queue and not self.upgrading:
+            self._poller = asyncio.get_running_loop().create_future()
             try:
                 await self._poller
             finally:
                 self._poller = None
-        payload = _SEPARATOR.encode().join(self.queue) or frames.NOOP.packet
-        self.queue.clear()
+        payload = SEPARATOR.join([frame.polling for frame in self._queue]) or frames.NOOP.packet
+        self._queue.clear()
         self._queued_bytes = 0
         TRAFFIC.sent += len(payload)
         return payload
@@ -235,19 +248,23 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
         self._posting = True
         try:
             for count, packet in enumerate(await self._read_payload(request), 1):
+                if self.held:
+                    self._gate = asyncio.get_running_loop().create_future()
+                    await self._gate
+                elif count % TURN_PACKETS == 0:
+                    await asyncio.sleep(0)
                 if self.closed:
                     break
-                if count % TURN_PACKETS == 0:
-                    await asyncio.sleep(0)
                 if packet[:1] == "b":
-                    await self.server.handlers["message"](self.sid, base64.b64decode(packet[1:], validate=True))
+                    self.server.listener.received(self, base64.b64decode(packet[1:], validate=True))
                 else:
-                    await self.accept(packet)
+                    self.accept(packet)
         except (UnicodeDecodeError, binascii.Error) as error:
             self.end(PARSE_ERROR)
             raise Refused(3) from error
         finally:
             self._posting = False
+            self._gate = None
 
     async def _read_payload(self, request: web.Request) -> list[str]:
         limit = self.server.max_http_buffer_size
@@ -262,76 +279,92 @@ class Session(AsyncSocket):  # type: ignore[misc]  # python-engineio is untyped
             self.end(TRANSPORT_ERROR)
             raise Refused(3, status=413, message="Payload too large")
         TRAFFIC.received += len(body)
-        packets = body.decode().split(_SEPARATOR)
+        packets = body.decode().split(SEPARATOR.decode())
         if len(packets) > PAYLOAD_PACKETS or any(packet[:1] not in {"1", "3", "4", "b"} for packet in packets):
             self.end(PARSE_ERROR)
             raise Refused(3)
         return packets
 
-    async def serve_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Run the session, or its upgrade, on a WebSocket until it ends."""
-        # Per-message deflate, aiohttp's default, would cost 95 KB a connection and forbid sharing encoded frames.
-        websocket = web.WebSocketResponse(
-            max_msg_size=self.server.max_http_buffer_size + 1, compress=False, timeout=CLOSE_TIMEOUT_S
-        )
-        await websocket.prepare(request)
-        if self.connected:
-            if self.closed or self.upgrading or self.upgraded or not await self._probe(websocket):
-                await websocket.close()
-                return websocket
-        else:
-            self.connected = True
-        self._adopt(websocket, cast(asyncio.Transport, request.transport))
-        await self._read(websocket)
-        return websocket
+    # WebSocket
 
-    async def _probe(self, websocket: web.WebSocketResponse) -> bool:
-        """The upgrade's handshake; a probe that is dropped or stalls leaves the session on polling, as it was."""
-        self.upgrading = True
-        self._websocket = websocket
+    async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
+        """Run the session, or its upgrade, on a WebSocket; it goes on when the request has been answered.
+
+        Raises:
+            Refused: not the handshake of a WebSocket.
+            ConnectionError: the client left.
+        """
+        websocket = WebSocket(self, self.server.max_http_buffer_size, self.server.closings)
         try:
-            async with asyncio.timeout(UPGRADE_TIMEOUT_S):
-                if (await websocket.receive()).data != "2probe":
-                    return False
-                await websocket.send_str("3probe")
-                self._wake()
-                return (await websocket.receive()).data == "5" and not self.closed
-        except (TimeoutError, ConnectionError):
-            return False
-        finally:
-            self.upgrading = False
-            self._websocket = None
+            answer = await websocket.open(request, compression=self.server.compression)
+        except BadHandshake:
+            raise Refused(3) from None
+        if not self.connected:
+            self.connected = True
+            self._adopt(websocket)
+        elif self.closed or self.upgrading or self.upgraded:
+            websocket.close()
+        else:
+            self._probe = websocket
+            self.server.upgrades.add(self)
+        websocket.release()
+        return answer
 
-    def _adopt(self, websocket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+    def message(self, websocket: WebSocket, data: str | bytes) -> None:
+        """A message came in on a WebSocket of this session."""
+        if websocket is self._websocket:
+            if self.closed:
+                return
+            if isinstance(data, str):
+                TRAFFIC.received += len(data) if data.isascii() else len(data.encode())
+                self.accept(data)
+            else:
+                TRAFFIC.received += len(data)
+                self.server.listener.received(self, data)
+        elif websocket is self._probe:
+            self._upgrade(websocket, data)
+
+    def lost(self, websocket: WebSocket) -> None:
+        """A WebSocket of this session is gone. Idempotent."""
+        if websocket is self._websocket:
+            self.end(TRANSPORT_CLOSE)
+        elif websocket is self._probe:
+            self.stop_upgrade()
+
+    def stop_upgrade(self) -> None:
+        """The WebSocket that was tried out failed or took too long: the session stays on polling, as it was."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            self.server.upgrades.discard(self)
+            probe.close()
+
+    def _upgrade(self, websocket: WebSocket, data: str | bytes) -> None:
+        """The upgrade's own handshake: a probe, its answer, and the client's decision."""
+        if data == "2probe":
+            assert websocket.transport is not None
+            websocket.transport.write(Frame(b"3probe").websocket)
+            self._wake()
+        elif data == "5" and not self.closed:
+            self._probe = None
+            self.server.upgrades.discard(self)
+            self._adopt(websocket)
+        else:
+            self.stop_upgrade()
+
+    def _adopt(self, websocket: WebSocket) -> None:
         """From here on the WebSocket is the transport; what was queued for polling goes out first."""
         self.upgraded = True
         self._websocket = websocket
-        if transport is None or self.closed:
+        transport = websocket.transport
+        if self.closed or transport is None or transport.is_closing():
+            websocket.close()
             self.end(TRANSPORT_CLOSE)
             return
+        for frame in self._queue:
+            transport.write(frame.websocket)
+        self._queue.clear()
+        self._queued_bytes = 0
         self._transport = transport
-        for packet in self.queue:
-            transport.write(Frame(packet).websocket)
-        self.queue.clear()
         self._wake()
-
-    async def _read(self, websocket: web.WebSocketResponse) -> None:
-        count = 0
-        while not self.closed:
-            message = await websocket.receive()
-            count += 1
-            if count % TURN_PACKETS == 0:
-                await asyncio.sleep(0)
-            if message.type is WSMsgType.TEXT:
-                TRAFFIC.received += _size(message.data)
-                await self.accept(message.data)
-            elif message.type is WSMsgType.BINARY:
-                TRAFFIC.received += len(message.data)
-                await self.server.handlers["message"](self.sid, message.data)
-            else:
-                break
-        self.end(TRANSPORT_CLOSE)
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+        if self.held:
+            websocket.hold()

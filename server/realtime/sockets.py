@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -12,11 +13,13 @@ from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.limits.address import ClientAddresses
 from server.limits.limits import Limits
+from server.realtime.connection import Connection
+from server.realtime.deadlines import Alarms, Deadlines
 from server.realtime.departure import see_off
-from server.realtime.engine import OUTBOUND_LIMIT, Server
+from server.realtime.engine import Server
 from server.realtime.metrics import ACTIVE_USERS, TRANSPORTS
 from server.realtime.namespace import Namespace
-from server.realtime.peer import CONNECT_TIMEOUT_S, Edge, Peer
+from server.realtime.peer import CONNECT_TIMEOUT_S, Call, Edge, Peer
 from server.realtime.session import Session
 from server.realtime.sessions import LiveSessions
 from server.realtime.subscriptions import Subscriptions
@@ -43,7 +46,7 @@ class Sockets:
         limits: how often.
         instance: name of this process; session ids begin with it.
         redis: where instances tell each other how many watch a stream; without it each counts its own.
-        outbound_limit: bytes waiting for a client beyond which it is cut off.
+        outbound_limit: bytes waiting for a client beyond which it is cut off; by default as the settings say.
         connect_timeout_s: until when a transport must have entered a namespace.
         watchers_interval_s: between two events `watchers` of a stream.
     """
@@ -59,7 +62,7 @@ class Sockets:
         *,
         instance: str = "local",
         redis: RedisSource | None = None,
-        outbound_limit: int = OUTBOUND_LIMIT,
+        outbound_limit: int | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         watchers_interval_s: float = INTERVAL_S,
     ) -> None:
@@ -68,15 +71,16 @@ class Sockets:
         self._peers: dict[str, Peer] = {}
         self._all_gone = asyncio.Event()
         self._watchers = Watchers(redis, clock, interval_s=watchers_interval_s)
-        self._subscriptions = Subscriptions(streams, hub, clock, self._watchers, settings.max_subscriptions)
+        self._subscriptions = Subscriptions(streams, hub, clock, self._watchers, tokens, settings.max_subscriptions)
         self._edge = Edge(
             namespaces=self._namespaces,
             tokens=tokens,
             sessions=self.sessions,
             clock=clock,
             limits=limits,
-            command_timeout_s=settings.append_timeout_ms / 1000 + SETTLING_GRACE_S,
-            connect_timeout_s=connect_timeout_s,
+            calls=Deadlines(settings.append_timeout_ms / 1000 + SETTLING_GRACE_S, Call.give_up),
+            arrivals=Deadlines(connect_timeout_s, partial(Peer.close, reason="connect timeout")),
+            expiries=Alarms(clock.now, Connection.expire),
         )
         self._server = Server(
             self,
@@ -88,7 +92,8 @@ class Sockets:
         self._server.eio.limits = limits
         addresses = self._server.eio.addresses = ClientAddresses(settings.trusted_proxies)
         self._server.eio.origins = Origins(settings.cors_origins, addresses)
-        self._server.eio.outbound_limit = outbound_limit
+        self._server.eio.outbound_limit = outbound_limit if outbound_limit is not None else settings.socket_buffer
+        self._server.eio.compression = settings.socket_compression
         TRANSPORTS.set_function(lambda: len(self._peers))
         ACTIVE_USERS.set_function(lambda: self.sessions.users)
 
@@ -121,6 +126,7 @@ class Sockets:
     async def stop(self) -> None:
         """Close all connections and refuse new ones; returns when commands under way are answered and all is closed."""
         await self._server.eio.shutdown()
+        await self._edge.calls.emptied()
         await self._watchers.stop()
         for observer in [observer for namespace in self for observer in namespace.observers]:
             await observer.stop()
@@ -142,18 +148,15 @@ class Sockets:
 
     def opened(self, session: Session) -> None:
         """A transport was opened."""
-        self._peers[session.sid] = Peer(session, self._edge)
+        session.user = self._peers[session.sid] = Peer(session, self._edge)
 
-    async def received(self, session_id: str, data: str | bytes) -> None:
+    def received(self, session: Session, data: str | bytes) -> None:
         """A message arrived."""
-        peer = self._peers.get(session_id)
-        if peer is not None:
-            await peer.receive(data)
+        session.user.receive(data)
 
-    def closed(self, session_id: str, reason: str) -> None:
+    def closed(self, session: Session, reason: str) -> None:
         """A transport is closed."""
-        peer = self._peers.pop(session_id, None)
-        if peer is not None:
-            peer.closed()
+        self._peers.pop(session.sid, None)
+        session.user.closed(reason)
         if not self._peers:
             self._all_gone.set()

@@ -1,4 +1,4 @@
-"""The three commands of every namespace: subscribe, unsubscribe, sync_time."""
+"""The commands of every namespace: subscribe, unsubscribe, sync_time, reauthenticate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, Field
 
+from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.errors import AppError
 from server.realtime.connection import Connection
@@ -63,6 +64,18 @@ class Times(BaseModel):
     t0: int | float
     t1: int = Field(description="when the server received the command, ms")
     t2: int = Field(description="when the server sent this, ms")
+
+
+class Reauthenticate(BaseModel):
+    """Go on with a newer access token, before the one that the client connected with ends."""
+
+    token: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Reauthenticated(BaseModel):
+    """The token holds for all namespaces of this transport that its user has entered."""
+
+    expires_in: int = Field(description="seconds until the transport is closed, unless there is a newer token by then")
 
 
 class StreamEvents(BaseModel):
@@ -157,7 +170,10 @@ class Subscriptions:
         limit: streams that one transport may watch, all its namespaces together.
     """
 
-    def __init__(self, streams: Streams, hub: Hub, clock: Clock, watchers: Watchers, limit: int) -> None:
+    def __init__(
+        self, streams: Streams, hub: Hub, clock: Clock, watchers: Watchers, tokens: Tokens, limit: int
+    ) -> None:
+        self._tokens = tokens
         self._streams = streams
         self._hub = hub
         self._watchers = watchers
@@ -175,6 +191,14 @@ class Subscriptions:
         )
         namespace.command("unsubscribe", Unsubscribe, self.unsubscribe, answer=Done, summary="Stop watching a stream")
         namespace.command("sync_time", SyncTime, self.sync_time, answer=Times, summary="Compare clocks")
+        namespace.command(
+            "reauthenticate",
+            Reauthenticate,
+            self.reauthenticate,
+            answer=Reauthenticated,
+            summary="Go on with a newer access token",
+            errors=("UNAUTHENTICATED", "FORBIDDEN"),
+        )
         namespace.emits("events", stream_events, "New events of a watched stream, each seq once, in order")
         namespace.emits(
             "reconnect", Reconnect, "This instance ends: come back after `delay_ms`, to another, and resume"
@@ -223,13 +247,30 @@ class Subscriptions:
             "more": opening.more,
         }
 
-    async def unsubscribe(self, connection: Connection, body: Unsubscribe) -> dict[str, Any]:
+    def unsubscribe(self, connection: Connection, body: Unsubscribe) -> dict[str, Any]:
         """Detach; no event of the stream follows the ack."""
         subscription = connection.subscriptions.get(body.stream)
         if subscription is not None:
             subscription.end()
         return {}
 
-    async def sync_time(self, connection: Connection, body: SyncTime) -> dict[str, Any]:
+    def sync_time(self, connection: Connection, body: SyncTime) -> dict[str, Any]:
         """The cluster's time at arrival and now."""
         return {"t0": body.t0, "t1": connection.arrived, "t2": self._clock.now()}
+
+    async def reauthenticate(self, connection: Connection, body: Reauthenticate) -> dict[str, Any]:
+        """Take a newer token of the same user.
+
+        Raises:
+            AppError: UNAUTHENTICATED for a bad token or a client that connected without one, FORBIDDEN for another user's.
+        """
+        user = connection.require().id
+        principal = await self._tokens.authenticate(body.token)
+        if principal.id != user:
+            raise AppError("FORBIDDEN", "The token is another user's")
+        if not connection.closed:
+            connection.peer.renew(principal)
+        # The logout may have passed between the look at the denylist and the registration just made.
+        if self._tokens.revoked(principal.session):
+            connection.peer.close("session revoked")
+        return {"expires_in": max(0, principal.expires_at - self._clock.now()) // 1000}

@@ -43,14 +43,14 @@ async def test_a_flood_is_refused_and_neighbours_do_not_notice(
     """A thousand commands at once from one socket, on the limits as they come."""
     market = await limited(open_market)
     parsed = 0
-    parse = packets.parse
+    arguments = packets.arguments
 
-    def counting(text: str) -> packets.Packet:
+    def counting(text: str, head: Head) -> list[Any]:
         nonlocal parsed
         parsed += 1
-        return parse(text)
+        return arguments(text, head)
 
-    monkeypatch.setattr("server.realtime.peer.parse", counting)
+    monkeypatch.setattr("server.realtime.peer.arguments", counting)
     flooder = await market.member(auth={"token": market.token("ann")})
     neighbour = await market.member(auth={"token": market.token("bob", "s2")})
     before, parsed = counted("add"), 0
@@ -182,9 +182,9 @@ async def test_limits_can_be_turned_off(open_market: Open) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('2/market,12["add",{}]', Head("/market", 12, "add")),
-        ('2/market,["add"]', Head("/market", None, "add")),
-        ('2["add"]', Head("/", None, "add")),
+        ('2/market,12["add",{}]', Head("/market", 12, "add", 11)),
+        ('2/market,["add"]', Head("/market", None, "add", 9)),
+        ('2["add"]', Head("/", None, "add", 1)),
         ('2/market,1234567890123456["add"]', None),
         ('2/market,1["ad\\u0064"]', None),
         ('2/market,1["' + "x" * 65 + '"]', None),

@@ -33,6 +33,7 @@ class Wire:
         self.opening: dict[str, Any] = {}
         self.inbox: deque[Any] = deque()
         self.events: list[tuple[str, str, Any]] = []
+        self.acks: dict[tuple[str, str], Any] = {}
         self._number = 0
         self._http = aiohttp.ClientSession()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -73,7 +74,7 @@ class Wire:
 
     def adopt(self, packets: list[str]) -> None:
         """Take over what a GET has brought."""
-        self.inbox.extend(map(_binary, packets))
+        self.inbox.extend(_binary(packet) for packet in packets if packet != "6")
 
     async def probe(self) -> aiohttp.ClientWebSocketResponse:
         """The first half of an upgrade."""
@@ -150,13 +151,16 @@ class Wire:
         return await self.ack(number, namespace=namespace)
 
     async def ack(self, number: int, *, namespace: str = "/market") -> dict[str, Any]:
-        """The ack of a command."""
-        while True:
+        """The ack of a command. Others may come before it, since commands overlap; they are kept."""
+        wanted = f"43:{number}", namespace
+        while wanted not in self.acks:
             kind, where, payload = await self.take()
-            if kind == f"43:{number}" and where == namespace:
-                return payload
-            assert kind == "42", (kind, payload)
-            self.events.append((where, payload[0], payload[1]))
+            if kind == "42":
+                self.events.append((where, payload[0], payload[1]))
+            else:
+                assert (kind, where) not in self.acks, "answered twice"
+                self.acks[kind, where] = payload
+        return self.acks.pop(wanted)
 
     async def event(self, name: str = "events") -> Any:
         """The next event of that name."""
@@ -166,8 +170,10 @@ class Wire:
                     del self.events[index]
                     return payload
             kind, where, payload = await self.take()
-            assert kind == "42", (kind, payload)
-            self.events.append((where, payload[0], payload[1]))
+            if kind == "42":
+                self.events.append((where, payload[0], payload[1]))
+            else:
+                self.acks[kind, where] = payload
 
     async def take(self) -> tuple[str, str, Any]:
         """The next Socket.IO packet: `42` or `43:<number>`, its namespace, its payload, attachments in their places."""
