@@ -178,7 +178,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         if session.upgraded or not session.connected:
             raise Refused(3)
         if request.method == "GET":
-            return _payload(await session.poll())
+            return _payload(await session.poll(request))
         if request.method == "POST":
             await session.post(request)
             return web.Response(body=b"ok", content_type="text/html")
@@ -210,7 +210,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         self._pings.add(session)
         if not upgrade:
             session.connected = True
-            return _payload(await session.poll())
+            return _payload(await session.poll(request))
         try:
             return await session.serve_websocket(request)
         except BaseException:

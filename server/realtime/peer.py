@@ -390,9 +390,12 @@ class Peer:
     async def _answer_raw(
         self, connection: Connection, handler: RawHandler, number: int | None, values: list[Any]
     ) -> None:
-        answer = await handler(connection, values)
-        if answer is not None and number is not None and not connection.closed:
-            self.session.write(frames.raw_acknowledgement(connection.namespace.name, number, answer))
+        try:
+            answer = await handler(connection, values)
+            if answer is not None and number is not None and not connection.closed:
+                self.session.write(frames.raw_acknowledgement(connection.namespace.name, number, answer))
+        except Exception as error:
+            log.error("realtime.raw_event_failed", namespace=connection.namespace.name, exc_info=error)
 
     def _acknowledge(self, connection: Connection, number: int | None, answer: dict[str, Any]) -> None:
         if number is not None and not connection.closed:

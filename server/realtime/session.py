@@ -215,19 +215,24 @@ class Session:
 
     # polling
 
-    async def poll(self) -> bytes:
+    async def poll(self, request: web.Request) -> bytes:
         """The payload of a polling GET: waits until there is something to send.
 
         Raises:
             Refused: another GET is waiting; the protocol allows one, so the session is closed.
+            ConnectionError: the client gave up; so is the session, since what would be answered is lost.
         """
         if self._poller is not None:
             self.end(TRANSPORT_ERROR)
             raise Refused(3)
         if not self._queue and not self.upgrading:
             self._poller = asyncio.get_running_loop().create_future()
+            request._payload = self._poller  # type: ignore[assignment]  # fails when the connection is lost
             try:
                 await self._poller
+            except OSError as error:
+                self.end(TRANSPORT_CLOSE)
+                raise ConnectionResetError("the client gave up its poll") from error
             finally:
                 self._poller = None
         payload = SEPARATOR.join([frame.polling for frame in self._queue]) or frames.NOOP.packet
@@ -331,6 +336,13 @@ class Session:
         elif websocket is self._probe:
             self.stop_upgrade()
 
+    def overrun(self, websocket: WebSocket) -> None:
+        """A WebSocket of this session asks for more than it reads."""
+        if websocket is self._websocket:
+            self._cut_off()
+        else:
+            websocket.abort()
+
     def stop_upgrade(self) -> None:
         """The WebSocket that was tried out failed or took too long: the session stays on polling, as it was."""
         probe, self._probe = self._probe, None
@@ -341,8 +353,7 @@ class Session:
     def _upgrade(self, websocket: WebSocket, data: str | bytes) -> None:
         """The upgrade's own handshake: a probe, its answer, and the client's decision."""
         if data == "2probe":
-            assert websocket.transport is not None
-            websocket.transport.write(Frame(b"3probe").websocket)
+            websocket.answer(Frame(b"3probe").websocket)
             self._wake()
         elif data == "5" and not self.closed:
             self._probe = None

@@ -281,12 +281,21 @@ class WebSocket(Protocol):
 
     def _control(self, opcode: int, payload: bytearray) -> None:
         if opcode == _PING:
-            self._write(_PONG, bytes(payload))
+            self.answer(header(_FINAL | _PONG, len(payload)) + payload)
         elif opcode == _CLOSE:
             code = int.from_bytes(payload[:2], "big") if payload else _NORMAL
             if len(payload) == 1 or code not in _CLOSE_CODES or not _is_utf8(payload[2:]):
                 raise _Broken(_PROTOCOL_ERROR)
             self._fail(code)
+
+    def answer(self, frame: bytes) -> None:
+        """Send what the client asked for; one that asks and asks and reads nothing is cut off."""
+        if self.transport is None or self.closing or self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size() > self.session.server.outbound_limit:
+            self.session.overrun(self)
+        else:
+            self.transport.write(frame)
 
     # closing
 
@@ -294,7 +303,8 @@ class WebSocket(Protocol):
         """Send a close frame, and end the connection once the client has answered, or soon. Idempotent."""
         if self.closing or self.transport is None:
             return
-        self._write(_CLOSE, code.to_bytes(2, "big"))
+        if not self.transport.is_closing():
+            self.transport.write(header(_FINAL | _CLOSE, 2) + code.to_bytes(2, "big"))
         self.closing = True
         self._closings.add(self)
         if self._held:
@@ -307,16 +317,18 @@ class WebSocket(Protocol):
             self.transport.abort()
 
     def _fail(self, code: int) -> None:
-        """Close without waiting for an answer: the client asked for it, or can't be understood any more."""
-        self._failed = True
-        self.session.lost(self)
-        self.close(code)
-        if self.transport is not None:
-            self.transport.close()
+        """Close, whatever comes yet: the client asked for it, or can't be understood any more.
 
-    def _write(self, opcode: int, payload: bytes) -> None:
-        if self.transport is not None and not self.closing and not self.transport.is_closing():
-            self.transport.write(header(_FINAL | opcode, len(payload)) + payload)
+        The client ends the connection, or time does. If the server did, with bytes unread, the reset could overtake the code.
+        """
+        self._failed = True
+        self.close(code)
+        self.session.lost(self)
+        if self.transport is not None and not self.transport.is_closing():
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.transport.close()
 
 
 def _offers(request: web.Request) -> list[str]:
