@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     socket_compression: bool = Field(
         False, description="let WebSockets compress what is long: less traffic, more work and memory"
     )
+    fanout_tick_ms: int = Field(
+        10, ge=0, le=1_000, description="how long a busy stream's events may gather to travel together; 0: not at all"
+    )
     max_subscriptions: int = Field(1_000, ge=1, description="streams one socket may watch")
     cors_origins: tuple[OriginText, ...] = Field(
         (), description="origins allowed to call from browsers; JSON list; '*' for any"

@@ -13,7 +13,7 @@ from server.realtime import frames
 from server.realtime.frames import Frame
 from server.realtime.metrics import ACTIVE_CONNECTIONS
 from server.realtime.namespace import Namespace
-from server.streams.event import Batch, Signal
+from server.streams.event import Signal
 
 if TYPE_CHECKING:
     from server.realtime.peer import Peer
@@ -87,16 +87,8 @@ class Connection:
         if not self.closed:
             self._session.write(frame)
 
-    def deliver(self, batch: Batch) -> None:
-        """Send a batch of a stream as `events`; encoded once per batch and namespace, whoever comes first."""
-        name = self.namespace.name
-        frame = batch.memo.get(name)
-        if frame is None:
-            frame = batch.memo[name] = frames.event(name, "events", batch.wire)
-        self._session.write(frame)
-
     def signal(self, signal: Signal) -> None:
-        """Send something ephemeral; encoded once per namespace, as a batch is."""
+        """Send something ephemeral; encoded once per namespace."""
         if signal.besides and self.principal is not None and self.principal.id == signal.besides:
             return
         name = self.namespace.name

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.errors import AppError
+from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.departure import Reconnect
 from server.realtime.namespace import Namespace
@@ -93,10 +94,21 @@ class Subscription:
     event of a stream before it knows where the stream began.
     """
 
-    __slots__ = ("_closed", "_connection", "_corked", "_stream", "_streams", "_watchers")
+    __slots__ = (
+        "_closed",
+        "_connection",
+        "_corked",
+        "_namespace",
+        "_stream",
+        "_streams",
+        "_watchers",
+        "_write",
+    )
 
     def __init__(self, connection: Connection, stream: str, streams: Streams, watchers: Watchers) -> None:
         self._connection = connection
+        self._namespace = connection.namespace.name
+        self._write = connection.peer.session.write
         self._stream = stream
         self._streams = streams
         self._watchers = watchers
@@ -113,9 +125,12 @@ class Subscription:
             observer.subscribed(self._connection, self._stream)
 
     def deliver(self, batch: Batch) -> None:
-        """A batch from the hub."""
+        """A batch from the hub. The hottest line of all: whoever comes first makes the frame for all of its namespace."""
         if self._corked is None:
-            self._connection.deliver(batch)
+            frame = batch.memo.get(self._namespace)
+            if frame is None:
+                frame = batch.memo[self._namespace] = frames.event(self._namespace, "events", batch.wire)
+            self._write(frame)
         else:
             self._corked.append(batch)
 
@@ -146,7 +161,7 @@ class Subscription:
         corked, self._corked = self._corked or (), None
         for held in corked:
             if isinstance(held, Batch):
-                self._connection.deliver(held)
+                self.deliver(held)
             else:
                 self._connection.signal(held)
         if self._closed:

@@ -21,6 +21,7 @@ from server.clock import Clock, new_id
 from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.frames import Frame
+from server.streams.feed import SLICE
 
 INTERVAL_S: Final = 1.0
 
@@ -117,7 +118,7 @@ class Watchers:
             total = max(totals.get(stream, 0), len(room))
             if room and self._told.get(stream) != total:
                 self._told[stream] = total
-                _tell(room, stream, total)
+                await _tell(room, stream, total)
 
     async def _publish(self, now: int) -> bool:
         """Write the numbers that changed or grew old; whether Redis took them."""
@@ -165,11 +166,14 @@ def _sum(entries: Iterable[bytes], now: int) -> int:
     return sum(int(count) for count, expires in numbers if int(expires) > now)
 
 
-def _tell(room: Mapping[Connection, None], stream: str, count: int) -> None:
+async def _tell(room: Mapping[Connection, None], stream: str, count: int) -> None:
     encoded: dict[str, Frame] = {}
     payload = orjson.dumps({"stream": stream, "count": count})
-    for connection in list(room):
+    for number, connection in enumerate(list(room), 1):
         namespace = connection.namespace.name
         if namespace not in encoded:
             encoded[namespace] = frames.event(namespace, "watchers", payload)
-        connection.write(encoded[namespace])
+        if connection in room:
+            connection.write(encoded[namespace])
+        if number % SLICE == 0:
+            await asyncio.sleep(0)

@@ -149,6 +149,13 @@ class Batch:
         """Of the last event."""
         return self.events[-1].seq
 
+    def after(self, seq: int) -> Batch:
+        """The part of it behind a seq that lies within it."""
+        part = self.memo.get(seq)
+        if part is None:
+            part = self.memo[seq] = Batch(self.stream, [event for event in self.events if event.seq > seq])
+        return part
+
     @cached_property
     def wire(self) -> bytes:
         """`{"stream", "events", "seq"}`: the body of the socket event `events`."""

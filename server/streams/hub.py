@@ -1,4 +1,4 @@
-"""Delivery on this instance: each watched stream has a feed that knows the last seq it handed on.
+"""Delivery on this instance: each watched stream has a feed that knows the last seq it took in.
 
 Events reach a feed from local commits, from the bus, and from reads of the store; whichever is first wins, the others are
 dropped by seq, and a jump is filled from the store. So subscribers see every seq once, in order, whatever the bus loses.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import orjson
@@ -20,7 +20,8 @@ from server.errors import AppError
 from server.settings import Settings
 from server.streams import metrics
 from server.streams.bus import Bus
-from server.streams.event import Batch, PublicEvent, Signal, is_signal, unpack
+from server.streams.event import PublicEvent, Signal, is_signal, unpack
+from server.streams.feed import Feed, Sink
 from server.streams.kinds import StreamKind
 from server.streams.store import EventStore, StoreUnavailable
 
@@ -34,30 +35,9 @@ PAGE_BYTES: Final = 512 * 1024
 whoever is cut off for that would come back for the very same page.
 """
 
-_CHUNK: Final = 500
 _POLL_SLICE: Final = 2_000
 _LINGER_S: Final = 2.0
 """How long a feed without subscribers is kept: people reload pages, and a subscription at Redis costs a round trip."""
-
-
-class Sink(Protocol):
-    """A subscriber of one stream."""
-
-    def deliver(self, batch: Batch) -> None:
-        """Take the next events of the stream. Must neither block nor raise."""
-        ...
-
-    def signal(self, signal: Signal) -> None:
-        """Take something ephemeral, or leave it. Must neither block nor raise."""
-        ...
-
-    async def permitted(self) -> bool:
-        """Whether the reader may still read. Raises AppError UNAVAILABLE when that can't be told now."""
-        ...
-
-    def close(self, reason: str) -> None:
-        """Nothing follows: the reader may not read any more."""
-        ...
 
 
 class Current(Protocol):
@@ -85,24 +65,6 @@ class Opening:
     state: Any = None
 
 
-@dataclass(eq=False)
-class _Feed:
-    stream: str
-    seq: int = -1
-    """The last seq handed on; -1 until the feed has been opened."""
-    sinks: dict[Sink, None] = field(default_factory=dict)
-    users: int = 0
-    early: list[PublicEvent] = field(default_factory=list)
-    opening: asyncio.Task[None] | None = None
-    repairing: asyncio.Task[None] | None = None
-    torn: bool = False
-    """Whether another gap showed itself while one is being filled."""
-    unsure: bool = False
-    """Whether the last event may have taken somebody's right to read: nothing is handed on until all have been asked."""
-    quiet: bool = True
-    linger: asyncio.TimerHandle | None = None
-
-
 class Hub:
     """All feeds of one instance."""
 
@@ -120,7 +82,7 @@ class Hub:
         self._current = current
         self._kind_of = kind_of
         self._name = new_id()
-        self._feeds: dict[str, _Feed] = {}
+        self._feeds: dict[str, Feed] = {}
         self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
         self._cursor = 0
@@ -136,8 +98,7 @@ class Hub:
         if self._poller is not None:
             tasks.append(self._poller)
         for feed in self._feeds.values():
-            if feed.linger is not None:
-                feed.linger.cancel()
+            feed.stop()
         await end(tasks)
         self._feeds.clear()
 
@@ -173,7 +134,7 @@ class Hub:
     def unsubscribe(self, stream: str, sink: Sink) -> None:
         """Detach a sink; unknown ones are ignored."""
         feed = self._feeds.get(stream)
-        if feed is not None and feed.sinks.pop(sink, self) is None:
+        if feed is not None and feed.sinks.pop(sink, None) is not None:
             self._release_if_unused(feed)
 
     def watchers(self, stream: str) -> int:
@@ -186,7 +147,7 @@ class Hub:
         """How many sinks watch streams on this instance, each stream counted."""
         return sum(len(feed.sinks) for feed in self._feeds.values())
 
-    async def _join_at_state(self, feed: _Feed, sink: Sink) -> Opening:
+    async def _join_at_state(self, feed: Feed, sink: Sink) -> Opening:
         while True:
             seq, state = await self._current(feed.stream)
             # no await from here on: what the state covers and what the feed will deliver must meet exactly
@@ -194,10 +155,10 @@ class Hub:
                 await self._refresh(feed)
                 await self._certain(feed)
             elif seq == feed.seq:
-                feed.sinks[sink] = None
+                feed.sinks[sink] = seq
                 return Opening(seq, state=state)
 
-    async def _join_after(self, feed: _Feed, after: int, sink: Sink) -> Opening:
+    async def _join_after(self, feed: Feed, after: int, sink: Sink) -> Opening:
         if after > feed.seq:
             await self._refresh(feed)
             if after > feed.seq:
@@ -217,11 +178,11 @@ class Hub:
             cursor = events[-1].seq if events else cursor
         if cursor > feed.seq:
             self._advance(feed, [event for event in events if event.seq > feed.seq])
-        feed.sinks[sink] = None
+        feed.sinks[sink] = feed.seq
         # The feed may have stopped at an event that takes rights: what is behind it is delivered once that is settled.
         return Opening(feed.seq, [event for event in events if event.seq <= feed.seq])
 
-    async def _certain(self, feed: _Feed) -> None:
+    async def _certain(self, feed: Feed) -> None:
         while feed.unsure:
             self._repair(feed)
             if feed.repairing is not None:
@@ -229,10 +190,13 @@ class Hub:
 
     # -- the life of a feed -------------------------------------------------------------------------------------------
 
-    def _hold(self, stream: str) -> _Feed:
+    def _hold(self, stream: str) -> Feed:
         feed = self._feeds.get(stream)
         if feed is None:
-            feed = self._feeds[stream] = _Feed(stream)
+            kind = self._kind_of(stream)
+            feed = self._feeds[stream] = Feed(
+                stream, self._settings.fanout_tick_ms / 1000, kind.companion if kind is not None else None
+            )
             metrics.WATCHED.set(len(self._feeds))
         feed.users += 1
         if feed.linger is not None:
@@ -240,11 +204,11 @@ class Hub:
             feed.linger = None
         return feed
 
-    def _release(self, feed: _Feed) -> None:
+    def _release(self, feed: Feed) -> None:
         feed.users -= 1
         self._release_if_unused(feed)
 
-    def _release_if_unused(self, feed: _Feed) -> None:
+    def _release_if_unused(self, feed: Feed) -> None:
         if feed.users or feed.sinks or feed.linger is not None:
             return
         if feed.seq <= 0:
@@ -252,10 +216,11 @@ class Hub:
         else:
             feed.linger = asyncio.get_running_loop().call_later(_LINGER_S, self._drop, feed)
 
-    def _drop(self, feed: _Feed) -> None:
+    def _drop(self, feed: Feed) -> None:
         feed.linger = None
         if feed.users or feed.sinks:
             return
+        feed.stop()
         for task in (feed.opening, feed.repairing):
             if task is not None:
                 task.cancel()
@@ -263,13 +228,13 @@ class Hub:
         self._bus.unwatch(feed.stream)
         metrics.WATCHED.set(len(self._feeds))
 
-    async def _opened(self, feed: _Feed) -> None:
+    async def _opened(self, feed: Feed) -> None:
         while feed.seq < 0:
             if feed.opening is None:
                 feed.opening = asyncio.create_task(self._open(feed), name=f"feed {feed.stream}")
             await asyncio.shield(feed.opening)
 
-    async def _open(self, feed: _Feed) -> None:
+    async def _open(self, feed: Feed) -> None:
         """Listen first, then look how far the stream is: what happens in between arrives early and is kept."""
         try:
             await self._bus.watch(feed.stream)
@@ -288,7 +253,7 @@ class Hub:
         if feed is not None:
             self._advance(feed, events)
 
-    def _advance(self, feed: _Feed, events: Sequence[PublicEvent]) -> None:
+    def _advance(self, feed: Feed, events: Sequence[PublicEvent]) -> None:
         if feed.seq < 0:
             feed.early.extend(events)
             return
@@ -308,14 +273,9 @@ class Hub:
             feed.unsure = end is not None
             news = news[:end]
         feed.seq = news[-1].seq
-        for start in range(0, len(news), _CHUNK):
-            batch = Batch(feed.stream, news[start : start + _CHUNK])
-            for sink in tuple(feed.sinks):
-                sink.deliver(batch)
-        metrics.DELIVERED.inc(len(news) * len(feed.sinks))
-        if kind is not None and kind.companion is not None and (beside := kind.companion(news[-1].wire)) is not None:
-            self._signal(feed, Signal(feed.stream, beside[0], orjson.dumps(beside[1])))
+        feed.deliver(news)
         if feed.unsure:
+            feed.complete()  # what follows is not for everybody
             self._repair(feed)
 
     def signal(self, stream: str, event: str, payload: Mapping[str, Any], *, besides: str = "") -> None:
@@ -325,11 +285,10 @@ class Hub:
         if (feed := self._feeds.get(stream)) is not None:
             self._signal(feed, signal)
 
-    def _signal(self, feed: _Feed, signal: Signal) -> None:
+    def _signal(self, feed: Feed, signal: Signal) -> None:
         if feed.unsure:
             return  # not everybody here may hear of it any more, and it may be lost on the way anyhow
-        for sink in tuple(feed.sinks):
-            sink.signal(signal)
+        feed.signal(signal)
 
     def _arrived(self, stream: str, packed: bytes) -> None:
         if is_signal(packed):
@@ -345,14 +304,14 @@ class Hub:
             return
         self.advance(stream, events)
 
-    def _repair(self, feed: _Feed) -> None:
+    def _repair(self, feed: Feed) -> None:
         feed.torn = True
         if feed.repairing is None:
             if not feed.unsure:
                 metrics.GAPS.inc()
             feed.repairing = asyncio.create_task(self._fill(feed), name=f"repair {feed.stream}")
 
-    async def _fill(self, feed: _Feed) -> None:
+    async def _fill(self, feed: Feed) -> None:
         try:
             while feed.torn:
                 if feed.unsure:
@@ -364,7 +323,7 @@ class Hub:
         finally:
             feed.repairing = None
 
-    async def _ask_again(self, feed: _Feed) -> None:
+    async def _ask_again(self, feed: Feed) -> None:
         """Close every subscriber that may not read any more. Raises AppError UNAVAILABLE: nothing is handed on until it is known."""
         for sink in tuple(feed.sinks):
             if not await sink.permitted() and sink in feed.sinks:
@@ -372,7 +331,7 @@ class Hub:
                 self.unsubscribe(feed.stream, sink)
         feed.unsure = False
 
-    async def _refresh(self, feed: _Feed) -> None:
+    async def _refresh(self, feed: Feed) -> None:
         """Read on from the feed's seq to the end."""
         while True:
             events = await self._store.read(feed.stream, feed.seq, PAGE)

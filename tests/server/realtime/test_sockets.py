@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 
-from server.streams.hub import Opening, Sink
+from server.streams.feed import Sink
+from server.streams.hub import Opening
 from tests.server.realtime.conftest import Market, Open
 from tests.server.realtime.wire import Closed, Wire
 from tests.waiting import until
