@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import itertools
 import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -70,7 +69,7 @@ _counter: Final = itertools.count(1)
 
 def new_salt() -> str:
     """256 random bits as 64 hexadecimal digits, to salt a commitment."""
-    return secrets.token_hex(32)
+    return os.urandom(32).hex()
 
 
 def to_datetime(ms: int) -> datetime:

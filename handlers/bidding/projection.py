@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from models.rules.auction.naming import SEALED_KIND, auction_id, public_stream
+from models.rules.auction.naming import auction_id, public_stream
 from models.rules.auction.projection import project_command, projected_seq, public_part
 from server.errors import AppError
 from server.streams.event import StoredEvent
@@ -26,9 +26,7 @@ class Projection:
         self._streams = streams
 
     async def follow(self, truth: str) -> None:
-        """Bring everything over that is missing; a no-op for open formats. Failures are logged: the follower repeats it."""
-        if truth.partition(":")[0] != SEALED_KIND:
-            return
+        """Bring everything over that is missing from a hidden format's stream. Failures are logged: the follower repeats it."""
         try:
             await self.complete(truth)
         except AppError as error:

@@ -28,14 +28,18 @@ _PAGE: Final = 1_000
 _BIDDING: Final = frozenset({"bid", "counter", "reconfirm"})
 """Commands after which a bid counts that did not count before."""
 
+_ACCEPTED: Final = BIDS.labels("accepted")
+_REPLAYED: Final = BIDS.labels("replayed")
+
 Blocked = Callable[[str], Awaitable[Collection[str]]]
 """The ids of those whom a user has blocked; asked for with every bid, so it must be quick."""
 
 
 class _Place(NamedTuple):
-    """What never changes about an auction: the stream that takes its commands, and its client."""
+    """What never changes about an auction: the stream that takes its commands, whether nobody reads that, and its client."""
 
     truth: str
+    hidden: bool
     owner: str
 
 
@@ -65,7 +69,7 @@ class Auctions:
         except AppError as error:
             BIDS.labels(error.code).inc()
             raise
-        BIDS.labels("replayed" if answer.replayed else "accepted").inc()
+        (_REPLAYED if answer.replayed else _ACCEPTED).inc()
         return answer
 
     async def _bid(self, bidder: Principal, auction: str, payload: Mapping[str, Any], key: str) -> Answer:
@@ -163,19 +167,17 @@ class Auctions:
         payload: Mapping[str, Any],
         key: str | None,
     ) -> Answer:
-        truth = await self._truth(auction)
+        place = self._places.get(auction) or await self._place(auction)
         context: dict[str, Any] = {"salt": new_salt()}
         if actor.admin:
             context["admin"] = True
-        if name in _BIDDING and await self._is_blocked(actor, auction):
+        if name in _BIDDING and self._blocked is not None and actor.id in await self._blocked(place.owner):
             context["blocked"] = True
         given = {field: value for field, value in payload.items() if value is not None}
-        answer = await self._streams.append(truth, Command(name, actor.id, given, key, context))
-        await self._projection.follow(truth)
+        answer = await self._streams.append(place.truth, Command(name, actor.id, given, key, context))
+        if place.hidden:
+            await self._projection.follow(place.truth)
         return answer
-
-    async def _is_blocked(self, bidder: Principal, auction: str) -> bool:
-        return self._blocked is not None and bidder.id in await self._blocked((await self._place(auction)).owner)
 
     async def _visible(self, viewer: Principal | None, auction: str) -> State:
         """The live state of the stream of truth, if the viewer may know that there is one."""
@@ -196,7 +198,8 @@ class Auctions:
             head = await self._streams.current(stream)
             if head.seq > 0:
                 truth = truth_stream(auction, head.state.terms.format)
-                place = _Place(truth, (await self._streams.current(truth)).state.owner)
+                hidden = truth != public_stream(auction)
+                place = _Place(truth, hidden, (await self._streams.current(truth)).state.owner)
                 self._places[auction] = place
                 if len(self._places) > _PLACES_KEPT:
                     self._places.popitem(last=False)
