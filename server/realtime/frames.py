@@ -134,7 +134,10 @@ def raw_acknowledgement(namespace: str, number: int, arguments: Sequence[Any]) -
 
 def _raw(text: bytes, binary: bytes, namespace: str, number: bytes, arguments: Sequence[Any]) -> Frame:
     attachments: list[Buffer] = []
-    encoded = orjson.dumps(_without_binary(list(arguments), attachments))
+    try:
+        encoded = orjson.dumps(_without_binary(list(arguments), attachments))
+    except RecursionError:
+        raise TypeError("nested too deeply") from None
     kind = binary + b"%d-" % len(attachments) if attachments else text
     return Frame(b"4%b%b%b%b" % (kind, _address(namespace), number, encoded), tuple(attachments))
 

@@ -395,7 +395,8 @@ class Peer:
             if answer is not None and number is not None and not connection.closed:
                 self.session.write(frames.raw_acknowledgement(connection.namespace.name, number, answer))
         except Exception as error:
-            log.error("realtime.raw_event_failed", namespace=connection.namespace.name, exc_info=error)
+            # Without the traceback: it would show what the client sent, as deeply nested as that is.
+            log.error("realtime.raw_event_failed", kind=type(error).__name__, error=str(error)[:300])
 
     def _acknowledge(self, connection: Connection, number: int | None, answer: dict[str, Any]) -> None:
         if number is not None and not connection.closed:

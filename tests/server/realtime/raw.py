@@ -142,13 +142,16 @@ class RawSocket:
     async def closing(self) -> int | None:
         """The code with which the server closes; None if it cut the connection without one, or gave none.
 
-        What comes before is dropped; that nothing comes after is checked, and that the connection ends.
+        What comes before is dropped. The close is answered; that nothing comes after is checked, and that the connection ends.
         """
         with suppress(EOFError, ConnectionError):
             while True:
                 received = await self.frame()
                 if received.opcode == CLOSE:
-                    assert await self._reader.read() == b""
+                    with suppress(ConnectionError):
+                        await self.write(frame(CLOSE, received.payload))
+                        self.finish()
+                    assert await self.ended() == b""
                     return received.code
         return None
 

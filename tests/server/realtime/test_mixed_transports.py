@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import count
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import pytest
 
-from server.realtime import Connection, Namespace
+from tests.contract import node
 from tests.server.realtime.conftest import Market, Open
-from tests.server.realtime.wire import Wire
+from tests.server.realtime.raw import RawSocket, close, raw_socket, text
+from tests.server.realtime.room import ROOM, Room, Upgrade, enter, said
+from tests.server.realtime.wire import Closed
 from tests.waiting import until
 
-ROOM: Final = "/room"
 WAYS: Final = ("websocket", "polling", "upgrading")
-
-
-class Room:
-    """A namespace whose `say` is heard by all of its members, the speaker included, before the speaker has its ack."""
-
-    def __init__(self, market: Market) -> None:
-        self.members: list[Connection] = []
-        self._numbers = count(1)
-        namespace = Namespace(ROOM, anonymous=True)
-        namespace.greeting = lambda connection, _auth: self.members.append(connection)
-        namespace.raw("say", self._say)
-        market.sockets.add(namespace)
-
-    async def _say(self, _connection: Connection, arguments: list[Any]) -> list[Any]:
-        return [self.tell(*arguments)]
-
-    def tell(self, *arguments: Any) -> int:
-        """Say something to all; its number."""
-        number = next(self._numbers)
-        self.members = [member for member in self.members if not member.closed]
-        for member in self.members:
-            member.send("said", number, *arguments)
-        return number
 
 
 @pytest.fixture
@@ -56,68 +34,6 @@ async def rooms(open_market: Open) -> Callable[..., Awaitable[tuple[Market, Room
 Rooms = Callable[..., Awaitable[tuple[Market, Room]]]
 
 
-class Member:
-    """A client in the room that checks what it gets: each word once and in order, each ack after its own word."""
-
-    def __init__(self, wire: Wire, way: str) -> None:
-        self.wire = wire
-        self.way = way
-        self.heard: list[int] = []
-        self.words: list[list[Any]] = []
-        self.acked: list[int] = []
-
-    async def say(self, times: int, *arguments: Any) -> None:
-        """Say something again and again without waiting for acks; over polling, some at a time."""
-        self.asked = times
-        if self.wire.transport == "polling" and self.way == "polling":
-            for start in range(1, times + 1, 5):
-                packets = [_say(number, *arguments) for number in range(start, min(start + 5, times + 1))]
-                assert await self.wire.post("\x1e".join(packets)) == (200, "ok")
-        else:
-            for number in range(1, times + 1):
-                await self.wire.send(_say(number, *arguments))
-
-    async def listen(self, words: int, acks: int) -> None:
-        """Take so many words and acks."""
-        while len(self.heard) < words or len(self.acked) < acks:
-            kind, where, payload = await self.wire.take()
-            assert where == ROOM
-            if kind == "42":
-                event, number, *arguments = payload
-                assert event == "said"
-                assert number == (self.heard[-1] + 1 if self.heard else number)
-                self.heard.append(number)
-                self.words.append(arguments)
-            else:
-                assert kind == f"43:{len(self.acked) + 1}"
-                assert payload in self.heard, "an ack overtook what was broadcast before it"
-                assert payload > (self.acked[-1] if self.acked else 0)
-                self.acked.append(payload)
-
-
-def _say(number: int, *arguments: Any) -> str:
-    return f'42{ROOM},{number}["say"{"".join(f",{argument}" for argument in arguments)}]'
-
-
-async def enter(market: Market, way: str) -> Member:
-    """A member; one that upgrades is on polling as yet."""
-    wire = await market.wire("websocket" if way == "websocket" else "polling")
-    assert "sid" in await wire.connect(ROOM)
-    return Member(wire, way)
-
-
-async def upgrade(member: Member, room: Room, words: int) -> None:
-    """Upgrade, and let some words pass between the probe and its end."""
-    wire = member.wire
-    poll = asyncio.ensure_future(wire.get())
-    socket = await wire.probe()
-    start = room.tell()
-    await until(lambda: room.tell() > start + words, pause_s=0.001)
-    wire.adopt(await poll)
-    await socket.send_str("5")
-    wire.transport, wire._socket = "websocket", socket
-
-
 async def test_words_and_acks_keep_one_order_on_all_transports(rooms: Rooms) -> None:
     market, room = await rooms()
     members = [await enter(market, way) for way in WAYS * 5]
@@ -131,8 +47,12 @@ async def test_words_and_acks_keep_one_order_on_all_transports(rooms: Rooms) -> 
 
     chattering = asyncio.ensure_future(chatter())
     try:
-        for round_, member in enumerate(member for member in members if member.way == "upgrading"):
-            await upgrade(member, room, words=round_ * 3)
+        for held, member in enumerate(member for member in members if member.way == "upgrading"):
+            upgrade = Upgrade(member)
+            await upgrade.begin()
+            start = room.tell()
+            await until(lambda start=start, held=held: room.tell() > start + 3 * held, pause_s=0.001)  # type: ignore[misc]
+            await upgrade.finish()
         speaking = [asyncio.ensure_future(member.say(40)) for member in speakers]
         listening = [asyncio.ensure_future(member.listen(0, 40 if member in speakers else 0)) for member in members]
         await asyncio.gather(*speaking, *listening)
@@ -141,13 +61,9 @@ async def test_words_and_acks_keep_one_order_on_all_transports(rooms: Rooms) -> 
         await chattering
     last = room.tell()
     for member in members:
-        while not member.heard or member.heard[-1] < last:
-            await member.listen(len(member.heard) + 1, 0)
-    assert {member.heard[-1] for member in members} == {last}
-    websockets = [member for member in members if member.way == "websocket"]
-    assert all(member.heard == list(range(member.heard[0], last + 1)) for member in members)
+        await member.hear(last)
+        assert member.heard == list(range(1, last + 1))
     assert all(len(member.acked) == 40 for member in speakers)
-    assert len(websockets) == 5
 
 
 async def test_acks_and_words_while_upgrading(rooms: Rooms) -> None:
@@ -156,19 +72,15 @@ async def test_acks_and_words_while_upgrading(rooms: Rooms) -> None:
     other = await enter(market, "websocket")
     for held in range(8):
         member = await enter(market, "upgrading")
-        wire = member.wire
-        poll = asyncio.ensure_future(wire.get())
-        probe = await wire.probe()
+        upgrade = Upgrade(member)
+        await upgrade.begin()
         for number in range(1, held + 1):
-            assert await wire.post(_say(number)) == (200, "ok")
-        wire.adopt(await poll)
-        await probe.send_str("5")
-        await probe.send_str(_say(held + 1))
-        wire.transport, wire._socket = "websocket", probe
+            assert await member.wire.post(said(number)) == (200, "ok")
+        await upgrade.finish(said(held + 1))
         await member.listen(held + 1, held + 1)
         assert member.heard == member.acked
-        await wire.send("1")
-        await wire.closing()
+        await member.wire.send("1")
+        await member.wire.closing()
     await other.listen(sum(range(1, 9)), 0)
     assert room.tell() == sum(range(1, 9)) + 1
 
@@ -180,19 +92,17 @@ async def test_binary_to_all_transports(rooms: Rooms) -> None:
     """Attachments follow their packet at once, whatever else is on the way, and arrive as they were."""
     market, room = await rooms()
     members = [await enter(market, way) for way in WAYS * 2]
-    upgraders = [member for member in members if member.way == "upgrading"]
-    polls = [asyncio.ensure_future(member.wire.get()) for member in upgraders]
-    probes = [await member.wire.probe() for member in upgraders]
+    upgrades = [Upgrade(member) for member in members if member.way == "upgrading"]
+    for upgrade in upgrades:
+        await upgrade.begin()
     speaker = members[0]
     speaking = asyncio.ensure_future(speaker.say(10, '"text"'))
     for number, blob in enumerate(BLOBS):
         room.tell("plain", number)
         room.tell(blob, {"deep": [blob, {"n": number}], "same": blob})
         await asyncio.sleep(0)
-    for member, poll, probe in zip(upgraders, polls, probes, strict=True):
-        member.wire.adopt(await poll)
-        await probe.send_str("5")
-        member.wire.transport, member.wire._socket = "websocket", probe
+    for upgrade in upgrades:
+        await upgrade.finish()
     await speaking
     total = 2 * len(BLOBS) + 10
     await asyncio.gather(*[member.listen(total, 10 if member is speaker else 0) for member in members])
@@ -269,8 +179,8 @@ async def test_an_intruder_amid_an_upgrade_changes_nothing(rooms: Rooms) -> None
     market, room = await rooms()
     member = await enter(market, "upgrading")
     wire = member.wire
-    poll = asyncio.ensure_future(wire.get())
-    probe = await wire.probe()
+    upgrade = Upgrade(member)
+    await upgrade.begin()
     room.tell("before")
     for late in range(3):
         intruder = await wire._http.ws_connect(wire.endpoint.with_query(wire.query(transport="websocket")))
@@ -281,9 +191,129 @@ async def test_an_intruder_amid_an_upgrade_changes_nothing(rooms: Rooms) -> None
         await intruder.receive()
         assert intruder.closed
         room.tell("meanwhile")
-    wire.adopt(await poll)
-    await probe.send_str("5")
-    wire.transport, wire._socket = "websocket", probe
-    await wire.send(_say(1))
+    await upgrade.finish(said(1))
     await member.listen(5, 1)
     assert [word[:1] for word in member.words] == [["before"], *[["meanwhile"]] * 3, []]
+
+
+VALUES: Final = {
+    "not a number": "NaN",
+    "infinity": "Infinity",
+    "below infinity": "-Infinity",
+    "beyond a float": "1e400",
+    "beyond a float, below zero": "-1e400",
+    "integer of 300 digits": "9" * 300,
+    "integer of 400 digits": "9" * 400,
+    "beyond 64 bits": "18446744073709551616",
+    "high surrogate": r'"\ud800"',
+    "low surrogate": r'"\udfff"',
+    "surrogates in the wrong order": r'"\udc00\ud800"',
+    "surrogate for a key": r'{"\udbff":1}',
+    "control character": '"\x01"',
+    "null character": '"\x00"',
+    "line separators": '"\u2028\u2029"',
+    "byte order mark": '"\ufeff"',
+    "not a character": '"\uffff"',
+    "key of prototypes": '{"__proto__":{"polluted":true},"constructor":{"prototype":1}}',
+    "key twice": '{"a":1,"a":2}',
+    "spoofed attachment": '{"_placeholder":true,"num":0}',
+    "spoofed attachment far away": '{"_placeholder":true,"num":1e9}',
+    "nested as deeply as it gets": "[" * 1_000 + "]" * 1_000,
+    "nested too deeply": "[" * 100_000 + "]" * 100_000,
+    "half a value": '{"a":',
+    "two values": "1 2",
+}
+"""What one client says, as it stands in its packet."""
+
+ATTACHMENTS: Final[dict[str, list[str | bytes]]] = {
+    "one that nobody announced": [b"\x01"],
+    "text in its place": ['451-/room,["say",{"_placeholder":true,"num":0}]', said(2)],
+    "place that is not there": ['451-/room,["say",{"_placeholder":true,"num":1}]', b"\x01"],
+    "negative place": ['451-/room,["say",{"_placeholder":true,"num":-1}]', b"\x01"],
+    "place of another type": ['451-/room,["say",{"_placeholder":true,"num":"length"}]', b"\x01"],
+    "fewer than announced": ['452-/room,["say",{"_placeholder":true,"num":0}]', b"\x01"],
+    "nested deeply": ['451-/room,["say",' + "[" * 1_000 + "]" * 1_000 + "]", b"\x01"],
+}
+
+
+@pytest.mark.parametrize("way", ["websocket", "polling"])
+async def test_what_one_client_sends_harms_nobody_in_its_room(rooms: Rooms, way: str) -> None:
+    """It may be answered, dropped, or cut off. Neighbours hear what can be told, and every word after it.
+
+    Among them are official JavaScript clients, which close their connection when they are sent what they can't parse.
+    """
+    market, room = await rooms()
+    attacks = [*([said(1, value)] for value in VALUES.values()), *ATTACHMENTS.values()]
+    neighbours = [await enter(market, each) for each in WAYS]
+    upgrade = Upgrade(neighbours[2])
+    await upgrade.begin()
+    official = asyncio.ensure_future(node.run("room.test.mjs", MARKET_URL=market.url, ROOM_WORDS=str(len(attacks))))
+    try:
+        await until(lambda: len(room.members) == 3 + 3 or official.done())
+        for number, attack in enumerate(attacks):
+            hostile = await enter(market, way)
+            with suppress(Closed):
+                for packet in attack:
+                    await hostile.wire.send(packet)
+            last = room.tell("word", number)
+            for neighbour in neighbours[:2]:
+                await neighbour.hear(last)
+                assert neighbour.words[-1] == ["word", number]
+            await hostile.wire.__aexit__()
+        await upgrade.finish()
+        await neighbours[2].hear(last)
+        assert neighbours[0].words == neighbours[1].words == neighbours[2].words
+        assert [word[1] for word in neighbours[2].words if word[:1] == ["word"]] == list(range(len(attacks)))
+        await official
+    finally:
+        official.cancel()
+        await asyncio.wait([official])
+
+
+async def test_a_thousand_clients_leave_at_once(rooms: Rooms) -> None:
+    """In every way of leaving, amid what they are told; nothing of them remains, and those who stay miss nothing."""
+    market, room = await rooms()
+    await market.add("tally:a")
+    staying = [await enter(market, way) for way in ("websocket", "polling")]
+    watcher = await market.member()
+    await watcher.command("subscribe", {"stream": "tally:a"})
+    leaving = 1_000
+    async with AsyncExitStack() as stack:
+        clients = []
+        for number in range(leaving):
+            behind = text(f"40{ROOM},") + text("40/market,") + text('42/market,1["subscribe",{"stream":"tally:a"}]')
+            clients.append(await stack.enter_async_context(raw_socket(market.url, behind=behind)))
+            if number % 100 == 0:
+                room.tell()
+        await until(lambda: market.streams.hub.watchers("tally:a") == leaving + 1)
+        assert len(room.members) == leaving + 2
+        for number, client in enumerate(clients):
+            await _leave(client, number)
+            if number % 20 == 0:
+                await market.add("tally:a")
+                room.tell("somebody leaves")
+        await until(lambda: market.sockets.open_transports == 3)
+    last = room.tell("all are gone")
+    for member in staying:
+        await member.hear(last)
+        assert member.heard == list(range(1, last + 1))
+    assert market.streams.hub.watchers("tally:a") == 1
+    assert len(room.members) == 2
+    seqs: list[int] = []
+    while len(seqs) < leaving // 20:
+        seqs += [event["seq"] for event in (await watcher.event())["events"]]
+    assert seqs == list(range(2, 2 + leaving // 20))
+
+
+async def _leave(client: RawSocket, number: int) -> None:
+    way = number % 5
+    if way == 0:
+        client.abort()
+    elif way == 1:
+        client.finish()
+    elif way == 2:
+        await client.write(close())
+    elif way == 3:
+        await client.write(text("1"))
+    else:
+        await client.write(text(f"41{ROOM},"), text("41/market,"), text("4malformed"))
