@@ -17,7 +17,7 @@ from server.streams.event import Signal
 
 if TYPE_CHECKING:
     from server.realtime.peer import Peer
-    from server.realtime.subscriptions import Subscription
+    from server.realtime.subscription import Subscription
 
 
 class Connection:
