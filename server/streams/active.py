@@ -28,7 +28,7 @@ from server.settings import Settings
 from server.streams import metrics
 from server.streams.event import StoredEvent
 from server.streams.folded import Folded
-from server.streams.keys import KnownKey
+from server.streams.keys import KnownKey, keys_of
 from server.streams.kinds import StreamKind
 from server.streams.pending import Answer, Pending, replay
 from server.streams.stage import Stage
@@ -185,7 +185,7 @@ class ActiveStream:
                 seq=folded.seq,
                 t=folded.t,
                 link=folded.link,
-                known=(folded.keys,),
+                known=folded.keys,
             )
         return stage
 
@@ -221,7 +221,7 @@ class ActiveStream:
         if self._flying is None or self._contested():
             return
         if self._ahead is None:
-            self._ahead = self._flying.on_top(self.folded.keys)
+            self._ahead = self._flying.on_top()
         if not self._fill(self._ahead):
             self._ahead = None
 
@@ -250,7 +250,6 @@ class ActiveStream:
         if not (await self._append(stage) if stage.events else await self._confirm(stage)):
             self._put_back(stage)
             return
-        self._flying = None
         await self._answer(stage)
         self._forget(stage)
         self.folded.keep_snapshot(self._settings.snapshot_every)
@@ -273,6 +272,7 @@ class ActiveStream:
         if appended.conflict is None:
             _COMMITTED.inc()
             self.folded.adopt(stage)
+            self._flying = None
             return True
         _CONFLICT.inc()
         await self._lose(stage, appended)
@@ -291,9 +291,9 @@ class ActiveStream:
     async def _confirm(self, stage: Stage) -> bool:
         """Look whether anything has happened meanwhile. False: it has."""
         await self._insist(stage, self.folded.catch_up)
+        self._flying = None
         if self.folded.seq == stage.base:
             return True
-        self._flying = None
         self._drop_ahead()
         return False
 
@@ -302,7 +302,7 @@ class ActiveStream:
 
         async def look() -> None:
             place = (event.actor or "", event.key or "")
-            self.folded.keys.remember(await self._store.find_keys(self.name, [place]))
+            self.folded.keys.add(keys_of(await self._store.find_keys(self.name, [place])))
 
         await self._insist(stage, look)
 
@@ -332,23 +332,30 @@ class ActiveStream:
     # -- answers ------------------------------------------------------------------------------------------------------
 
     def _noted(self, news: Sequence[StoredEvent]) -> None:
-        """Answer the commands that durable events belong to, and pass the events on."""
-        known, source = self._known, self._source
-        for event in news:
-            if event.source != source:
-                self._met_rival_at = asyncio.get_running_loop().time()
-            elif event.command is not None and (pending := known.pop(event.command, None)) is not None:
-                pending.settle(Answer(event.answer or {}))
+        """Pass durable events on. Those that were not expected are looked through for commands that wait for them."""
+        if self._flying is None or news is not self._flying.events:
+            self._recognise(news)
         if self.folded.opened:  # while it opens, it reads what was delivered long ago
             self._committed(self.name, news)
 
+    def _recognise(self, news: Sequence[StoredEvent]) -> None:
+        for event in news:
+            if event.source != self._source:
+                self._met_rival_at = asyncio.get_running_loop().time()
+            elif event.command is not None and (pending := self._known.pop(event.command, None)) is not None:
+                pending.settle(Answer(event.answer or {}))
+
     async def _answer(self, stage: Stage) -> None:
-        """Answer what the confirmed state allows to be answered: rejections, repeats, commands without events."""
-        if not self.folded.keys.complete:
-            await self._recheck_rejected(stage.pendings)
+        """Answer everything, now that the state it was decided on is confirmed."""
+        sure = self.folded.keys.complete
         for pending in stage.pendings:
-            if not pending.future.done():
+            if sure or pending.command.key is None or not isinstance(pending.outcome, AppError):
                 pending.settle(pending.outcome or AppError("UNAVAILABLE"))
+        if sure:
+            return
+        await self._recheck_rejected(stage.pendings)
+        for pending in stage.pendings:
+            pending.settle(pending.outcome or AppError("UNAVAILABLE"))
 
     async def _recheck_rejected(self, pendings: Iterable[Pending]) -> None:
         """A refused command may be the repeat of one that was accepted before the oldest key in memory."""

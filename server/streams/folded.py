@@ -11,7 +11,7 @@ import structlog
 from models.rules.stream import Rules
 from server.background import end
 from server.streams.event import GENESIS, StoredEvent
-from server.streams.keys import KnownKeys
+from server.streams.keys import KnownKeys, keys_of
 from server.streams.stage import Stage
 from server.streams.store import EventStore, Snapshot, StoreUnavailable
 
@@ -129,12 +129,14 @@ class Folded:
             if event.seq != seq:
                 raise AssertionError(f"{self.name}: event {event.seq} where {seq} belongs")
             self.rules.apply(self.state, event)
+        self.keys.add(keys_of(news))
         self._take_note(news)
 
     def adopt(self, stage: Stage) -> None:
         """Fold what was decided here, now that it is durable. Its state has these events applied already."""
         if self.seq == stage.base:
             self.state = stage.state
+            self.keys.add(stage.keys)
             self._take_note(stage.events)
         else:
             self.fold(stage.events)  # a reader has met the first of them in the store and folded them
@@ -145,7 +147,6 @@ class Folded:
         self.t = last.t
         if last.hash is not None:
             self.link = bytes.fromhex(last.hash)
-        self.keys.remember(news)
         self._noted(news)
 
     # -- snapshots ----------------------------------------------------------------------------------------------------

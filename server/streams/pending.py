@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
+from models.rules.records import record
 from models.rules.stream import Command, Rejected
 from server.clock import local_id
 from server.errors import AppError
 from server.streams.keys import KnownKey
 
 
-class Answer(NamedTuple):
+@record
+class Answer:
     """What a command came to: the ack's fields, and whether they are the repeated answer to an earlier try."""
 
     fields: Mapping[str, Any]

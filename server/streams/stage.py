@@ -11,12 +11,10 @@ from models.rules.stream import Command, Draft, Rejected, Rules
 from server.clock import Clock, local_id
 from server.errors import AppError
 from server.streams.event import StoredEvent, canonical_json, chain, with_hash
-from server.streams.keys import KnownKey
+from server.streams.keys import KnownKey, KnownKeys, Place
 from server.streams.pending import Answer, Pending, rejection, replay
 
 log = structlog.get_logger(__name__)
-
-Keys = Mapping[tuple[str, str], KnownKey]
 
 
 class Stage:
@@ -28,7 +26,7 @@ class Stage:
     Args:
         stream, rules, source: names of the stream and of this instance, and what decides and folds.
         state: a copy of the state after event `seq`, whose stamp is `t` and whose hash is `link`.
-        known: keys that were used before, where to look first.
+        known: keys that durable events carry. below: those of the stage that this one stands on.
 
     Attributes:
         base: the seq of the event before its first.
@@ -47,7 +45,8 @@ class Stage:
         seq: int,
         t: int,
         link: bytes,
-        known: tuple[Keys, ...] = (),
+        known: KnownKeys,
+        below: Mapping[Place, KnownKey] | None = None,
     ) -> None:
         self.state = state
         self.t = t
@@ -55,14 +54,15 @@ class Stage:
         self.link = link
         self.pendings: list[Pending] = []
         self.events: list[StoredEvent] = []
-        self.keys: dict[tuple[str, str], KnownKey] = {}
-        self._known = (*known, self.keys)
+        self.keys: dict[Place, KnownKey] = {}
+        self._known = known
+        self._below = below or {}
         self._stream = stream
         self._rules = rules
         self._source = source
 
-    def on_top(self, known: Keys) -> Stage:
-        """An empty stage that begins where this one ends. `known`: keys of events before this one's."""
+    def on_top(self) -> Stage:
+        """An empty stage that begins where this one ends."""
         return Stage(
             self._stream,
             self._rules,
@@ -71,7 +71,8 @@ class Stage:
             seq=self.seq,
             t=self.t,
             link=self.link,
-            known=(known, self.keys),
+            known=self._known,
+            below=self.keys,
         )
 
     def decide(self, pending: Pending, clock: Clock) -> None:
@@ -108,10 +109,7 @@ class Stage:
 
     def _find(self, command: Command) -> KnownKey | None:
         place = (command.actor, command.key or "")
-        for keys in self._known:
-            if (known := keys.get(place)) is not None:
-                return known
-        return None
+        return self._known.get(place) or self._below.get(place) or self.keys.get(place)
 
     def _add(
         self, draft: Draft, now: int, cause: Pending | None = None, answer: Mapping[str, Any] | None = None
