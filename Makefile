@@ -35,7 +35,7 @@ fmt: $(VENV)/.installed-dev  ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.installed-dev  ## Measure durable bids per second against a plain baseline
+bench: $(VENV)/.installed-dev  ## Measure Rialto, Node's Socket.IO and python-socketio side by side (ARGS="--only echo,fanout --rounds 1")
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 soak: $(VENV)/.installed-dev  ## Run the failure tests at full size: instances and databases killed under load

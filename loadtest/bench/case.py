@@ -126,11 +126,26 @@ class Stage:
         return max(4, round(number * self.scale))
 
     async def load(
-        self, module: str, servers: Sequence[Server], auctions: Sequence[str] = (), **numbers: int
+        self,
+        module: str,
+        servers: Sequence[Server],
+        numbers: Mapping[str, int] | None = None,
+        auctions: Sequence[str] = (),
+        *,
+        seconds: float | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Have the load client do a module's `measure`. Raises JobFailed."""
-        urls, pids = [server.url for server in servers], [server.pid for server in servers]
-        job = Job(module, self.seconds, urls, pids, self.contenders.secret, auctions, numbers)
+        """Have the load client do a module's `measure`; for the fields see `Job`. Raises JobFailed."""
+        job = Job(
+            module,
+            seconds or self.seconds,
+            urls=[server.url for server in servers],
+            pids=[server.pid for server in servers],
+            secret=self.contenders.secret,
+            auctions=auctions,
+            numbers=dict(numbers or {}),
+            texts=dict(texts or {}),
+        )
         return await run(job, self.cores.client)
 
 
@@ -154,12 +169,12 @@ class Broken(Exception):
     """A contender broke a promise: events were lost or out of order, or a connection was."""
 
 
-def checked(case: Case, contender: str, outcome: Outcome) -> Outcome:
+def checked(outcome: Outcome) -> Outcome:
     """The outcome, if the load saw no fault.
 
     Raises:
         Broken: it did.
     """
     if outcome.get("faults"):
-        raise Broken(f"{case.what}, {contender}: {outcome['faults']}")
+        raise Broken(str(outcome))
     return outcome

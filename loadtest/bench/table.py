@@ -13,9 +13,11 @@ from loadtest.bench.contenders import NODE, RIALTO, VANILLA
 _BEGIN: Final = "<!-- make bench --record writes from here -->"
 _END: Final = "<!-- to here -->"
 
-_LOAD: Final = "load CPU %"
 _BUSY: Final = 95.0
-"""Percent of its core from which on the load may have been the limit, not the server."""
+"""Percent of its core from which on the load may have been the limit, not the server; what others took of it counts as well."""
+
+_DISTURBED: Final = 10.0
+"""Percent of the time that a server waited for its core, from which on its figure is not its own."""
 
 _COLUMNS: Final = {RIALTO: "Rialto", NODE: "Node", VANILLA: "python-socketio"}
 _NO_STORE: Final = (
@@ -97,8 +99,9 @@ def _figure(results: Results, contender: str) -> str:
     figure = results.median(contender)
     if figure is None:
         return ""
-    star = "*" if (results.detail(contender, _LOAD) or 0) >= _BUSY else ""
-    return _number(figure) + star
+    load = (results.detail(contender, "load CPU %") or 0) + (results.detail(contender, "load waited %") or 0)
+    waited = results.detail(contender, "server waited %") or 0
+    return _number(figure) + ("*" if load >= _BUSY else "") + ("†" if waited >= _DISTURBED else "")
 
 
 def _number(value: float) -> str:
@@ -127,11 +130,15 @@ def _details(run: Run) -> list[list[str]]:
 
 
 def _remarks(run: Run) -> list[str]:
-    starred = any("*" in cell for row in _main(run) for cell in row)
+    marks = "".join(cell for row in _main(run) for cell in row)
     remarks = [f"{scenario.name}: {scenario.about}" for scenario in run.scenarios]
     remarks.append(_NO_STORE + " The ratio is ours to the first of the others, the median of the rounds.")
-    if starred:
-        remarks.append(f"* the load took {_BUSY:.0f} % of its core or more: the server could have done better")
+    if "*" in marks:
+        remarks.append(
+            f"* the load ran, or wanted to, {_BUSY:.0f} % of the time or more: the server could have done better"
+        )
+    if "†" in marks:
+        remarks.append(f"† something else had the server's core for {_DISTURBED:.0f} % of the time or more")
     return [*remarks, *(f"BROKEN: {message}" for message in run.broken)]
 
 

@@ -2,11 +2,12 @@
 // HTTP request of a connection not kept. See __init__.py for what it answers.
 //
 //   PEER_SECRET=... node node.mjs PORT
+import { createSecretKey } from "node:crypto";
 import { createServer } from "node:http";
 import jwt from "jsonwebtoken";
 import { Server } from "socket.io";
 
-const SECRET = process.env.PEER_SECRET;
+const SECRET = createSecretKey(Buffer.from(process.env.PEER_SECRET)); // a text would be tried as a public key first, each time
 const HASH = "0".repeat(64);
 const END_AT = "2027-01-01T00:00:00.000Z";
 

@@ -27,6 +27,9 @@ _ACK: Final = b"43/bidding,"
 _GOOD: Final = b'[{"ok":true'
 
 _HANDSHAKE_S: Final = 60.0
+_RETRY_S: Final = 0.5
+"""Before a subscription is tried again that was refused for now."""
+
 _BUFFER: Final = 4096
 """Bytes of each connection's read buffer to begin with; it grows."""
 
@@ -38,7 +41,15 @@ class Lost(Exception):
     """The connection could not be opened, or broke."""
 
 
-class Link(WSListener):  # type: ignore[misc]  # a compiled class
+class Refused(Lost):
+    """A subscription was refused."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(str(error))
+        self.retryable = bool(error.get("retryable"))
+
+
+class Link(WSListener):
     """One client's connection to one namespace.
 
     Args:
@@ -81,7 +92,11 @@ class Link(WSListener):  # type: ignore[misc]  # a compiled class
         address = f"ws{self._url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
         try:
             self._transport, _ = await ws_connect(
-                lambda: self, address, websocket_handshake_timeout=_HANDSHAKE_S, read_buffer_init_size=_BUFFER
+                lambda: self,
+                address,
+                websocket_handshake_timeout=_HANDSHAKE_S,
+                read_buffer_init_size=_BUFFER,
+                use_aiofastnet=False,
             )
             async with asyncio.timeout(_HANDSHAKE_S):
                 await self._entered
@@ -102,6 +117,8 @@ class Link(WSListener):  # type: ignore[misc]  # a compiled class
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Of WSListener."""
+        if transport is not self._transport:  # a former one
+            return
         self._pending.clear()
         if self._entered is not None and not self._entered.done():
             self._entered.set_exception(Lost("closed while it was being opened"))
@@ -181,15 +198,31 @@ class Link(WSListener):  # type: ignore[misc]  # a compiled class
         await self._subscribe({"stream": stream}, joined)
 
     async def resume(self) -> None:
-        """Subscribe to all streams that were watched, each from the last seq seen, until there is no more. Raises Lost."""
+        """Subscribe to all streams that were watched, each from the last seq seen, until there is no more.
+
+        Raises:
+            Lost: the connection broke, or a refusal says that trying again is of no use.
+        """
+        for stream in list(self.seqs):
+            while await self._resume(stream):
+                pass
+
+    async def _resume(self, stream: str) -> bool:
+        """Whether there is more."""
 
         def resumed(body: dict[str, Any]) -> None:
             if body["events"]:
                 self._take(Span.of(body))
 
-        for stream in list(self.seqs):
-            while (await self._subscribe({"stream": stream, "after": self.seqs[stream]}, resumed))["more"]:
-                pass
+        while True:
+            try:
+                body = await self._subscribe({"stream": stream, "after": self.seqs[stream]}, resumed)
+            except Refused as refused:
+                if not refused.retryable:
+                    raise
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return bool(body["more"])
 
     async def _subscribe(self, body: dict[str, Any], done: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Subscribe and wait for the ack; `done` is called at once, as events may follow it in the very same read."""
@@ -204,7 +237,7 @@ class Link(WSListener):  # type: ignore[misc]  # a compiled class
             if ack["ok"]:
                 answered.set_result(ack)
             else:
-                answered.set_exception(Lost(f"{body}: {ack['error']}"))
+                answered.set_exception(Refused(ack["error"]))
 
         self._asked = answered
         self.command("subscribe", body, acknowledged)

@@ -1,16 +1,45 @@
-"""How busy processes are."""
+"""How busy processes are, and how long they waited for a core that others had."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 
+@dataclass(frozen=True)
+class Load:
+    """Shares of one core, 1.0 being all of it.
+
+    Attributes:
+        server: of all the meter's processes together, with all their threads. each: one by one.
+        client: of this process.
+        server_waited: of the process that waited longest; what its main thread was ready to do while something else ran.
+        client_waited: of this one. Together with `client` near 1: the load was the limit.
+    """
+
+    server: float
+    each: Sequence[float]
+    client: float
+    server_waited: float
+    client_waited: float
+
+    def details(self) -> dict[str, float]:
+        """For the table, in percent."""
+        return {
+            "server CPU %": self.server * 100,
+            "server waited %": self.server_waited * 100,
+            "load CPU %": self.client * 100,
+            "load waited %": self.client_waited * 100,
+        }
+
+
 class Meter:
-    """Shares of a core that processes took since the last `start`.
+    """Measures from when it is made until `read`.
 
     Args:
         pids: of servers; ones that have ended count no further.
@@ -18,32 +47,29 @@ class Meter:
 
     def __init__(self, pids: Sequence[int]) -> None:
         self._processes = [psutil.Process(pid) for pid in pids]
-        self.start()
-
-    def start(self) -> None:
-        """Begin anew."""
         self._began = time.perf_counter()
-        self._own = time.process_time()
-        self._theirs = [_seconds(process) for process in self._processes]
+        self._before = self._sample()
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Since it was made."""
         return time.perf_counter() - self._began
 
-    @property
-    def client(self) -> float:
-        """This process's share."""
-        return (time.process_time() - self._own) / self.seconds
+    def read(self) -> Load:
+        """What happened so far."""
+        seconds, now = self.seconds, self._sample()
+        ran, waited = (
+            [(after - before) / seconds for before, after in zip(*pair, strict=True)]
+            for pair in zip(self._before, now, strict=True)
+        )
+        *servers, client = ran
+        *servers_waited, client_waited = waited
+        return Load(sum(servers), servers, client, max(servers_waited, default=0.0), client_waited)
 
-    @property
-    def servers(self) -> list[float]:
-        """Each server's share, all its threads together."""
-        seconds = self.seconds
-        return [
-            (_seconds(process) - before) / seconds
-            for process, before in zip(self._processes, self._theirs, strict=True)
-        ]
+    def _sample(self) -> tuple[list[float], list[float]]:
+        """Seconds that each process ran, and that it waited; this one last."""
+        ran = [*map(_seconds, self._processes), time.process_time()]
+        return ran, [*(_waited(process.pid) for process in self._processes), _waited(os.getpid())]
 
 
 def _seconds(process: psutil.Process) -> float:
@@ -52,6 +78,13 @@ def _seconds(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system)
+
+
+def _waited(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # ended, or a kernel that does not tell
+        return 0.0
 
 
 def memory(pid: int) -> tuple[int, int]:

@@ -30,20 +30,13 @@ async def measure(job: Job) -> Outcome:
     await asyncio.sleep(job.seconds)
     rate = (bidding.accepted - accepted) / meter.seconds
     settled = (bidding.settled - bids) / meter.seconds
-    client, servers = meter.client, meter.servers
+    load = meter.read()
     p50, p99 = acks.percentile_ms(0.5), acks.percentile_ms(0.99)
     await running
     if wrong := {code: count for code, count in ledger.refusals.items() if code != "BID_TOO_WEAK"}:
         ledger.fault(f"refused: {wrong}")
-    return {
-        "rate": rate,
-        "settled": settled,
-        "p50": p50,
-        "p99": p99,
-        "client": client,
-        "server": sum(servers),
-        "faults": ledger.faults,
-    }
+    details = {"p50 ms": p50, "p99 ms": p99, "answered/s": settled, **load.details()}
+    return {"rate": rate, "details": details, "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
@@ -53,18 +46,9 @@ async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     cores = stage.cores.server if count == 1 else stage.cores.several
     async with stage.contenders.serving(RIALTO, cores, count=count) as servers:
         auctions = await stage.contenders.auctions(RIALTO, servers, 1)
-        in_flight = stage.size(case.numbers["in_flight"])
-        outcome = checked(case, contender, await stage.load(__name__, servers, auctions, in_flight=in_flight))
-    return Turn(
-        outcome["rate"],
-        {
-            "p50 ms": outcome["p50"],
-            "p99 ms": outcome["p99"],
-            "answered/s": outcome["settled"],
-            "server CPU %": outcome["server"] * 100,
-            "load CPU %": outcome["client"] * 100,
-        },
-    )
+        numbers = {"in_flight": stage.size(case.numbers["in_flight"])}
+        outcome = checked(await stage.load(__name__, servers, numbers, auctions))
+    return Turn(outcome["rate"], outcome["details"])
 
 
 _ALONE: Final = Case(

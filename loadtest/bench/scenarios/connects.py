@@ -41,18 +41,18 @@ async def measure(job: Job) -> Outcome:
             group.create_task(worker())
         await asyncio.sleep(job.warm_up)
         meter, before = Meter(job.pids), len(links)
-        while time.perf_counter() < end and len(links) < _MOST:
+        while time.perf_counter() < end and len(links) < _MOST:  # noqa: ASYNC110 - it is the time that is waited for
             await asyncio.sleep(0.01)
         rate = (len(links) - before) / meter.seconds
-        client, (server,) = meter.client, meter.servers
+        load = meter.read()
     close(links)
-    return {"rate": rate, "client": client, "server": server, "faults": ledger.faults}
+    return {"rate": rate, "details": load.details(), "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     async with stage.contenders.serving(contender, stage.cores.server) as servers:
-        outcome = checked(case, contender, await stage.load(__name__, servers))
-    return Turn(outcome["rate"], {"server CPU %": outcome["server"] * 100, "load CPU %": outcome["client"] * 100})
+        outcome = checked(await stage.load(__name__, servers))
+    return Turn(outcome["rate"], outcome["details"])
 
 
 SCENARIO: Final = Scenario(

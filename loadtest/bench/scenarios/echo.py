@@ -41,19 +41,19 @@ async def measure(job: Job) -> Outcome:
     meter, before = Meter(job.pids), echoes
     await asyncio.sleep(job.seconds)
     rate = (echoes - before) / meter.seconds
-    client, (server,) = meter.client, meter.servers
+    load = meter.read()
     running = False
     await idle.wait()
     if ledger.refusals:
         ledger.fault(f"refused: {dict(ledger.refusals)}")
-    return {"rate": rate, "client": client, "server": server, "faults": ledger.faults}
+    return {"rate": rate, "details": load.details(), "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     async with stage.contenders.serving(contender, stage.cores.server) as servers:
-        clients, window = stage.size(case.numbers["clients"]), case.numbers["window"]
-        outcome = checked(case, contender, await stage.load(__name__, servers, clients=clients, window=window))
-    return Turn(outcome["rate"], {"server CPU %": outcome["server"] * 100, "load CPU %": outcome["client"] * 100})
+        numbers = {"clients": stage.size(case.numbers["clients"]), "window": case.numbers["window"]}
+        outcome = checked(await stage.load(__name__, servers, numbers))
+    return Turn(outcome["rate"], outcome["details"])
 
 
 def _case(clients: int, window: int, goals: list[Goal]) -> Case:

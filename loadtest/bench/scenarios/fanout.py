@@ -72,25 +72,20 @@ async def measure(job: Job) -> Outcome:
     await pump.run(job.seconds)
     rate = (ledger.received - received) / meter.seconds
     events = (bidding.accepted - accepted) / meter.seconds
-    client, (server,) = meter.client, meter.servers
+    load = meter.read()
     if not await pump.finish():
         ledger.fault("events were lost")
     if {link.seqs[f"auction:{auction}"] for link in members} != {members[0].seqs[f"auction:{auction}"]}:
         ledger.fault("members are at different seqs")
-    return {"rate": rate, "events": events, "client": client, "server": server, "faults": ledger.faults}
+    return {"rate": rate, "details": {"events/s": events, **load.details()}, "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     async with stage.contenders.serving(contender, stage.cores.server) as servers:
         auctions = await stage.contenders.auctions(contender, servers, 1)
-        members = stage.size(case.numbers["members"])
-        outcome = checked(case, contender, await stage.load(__name__, servers, auctions, members=members))
-    details = {
-        "events/s": outcome["events"],
-        "server CPU %": outcome["server"] * 100,
-        "load CPU %": outcome["client"] * 100,
-    }
-    return Turn(outcome["rate"], details)
+        numbers = {"members": stage.size(case.numbers["members"])}
+        outcome = checked(await stage.load(__name__, servers, numbers, auctions))
+    return Turn(outcome["rate"], outcome["details"])
 
 
 def _case(members: int, least: float, contenders: list[str]) -> Case:

@@ -44,8 +44,8 @@ async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     async with stage.contenders.serving(contender, stage.cores.server) as servers:
         numbers = {"first": stage.size(_FIRST), "connections": stage.size(case.numbers["connections"])}
         # Peers are asked to collect garbage first; ours has no such signal, and is measured as it stands.
-        collects = int(contender != RIALTO)
-        outcome = checked(case, contender, await stage.load(__name__, servers, **numbers, collects=collects))
+        numbers["collects"] = int(contender != RIALTO)
+        outcome = checked(await stage.load(__name__, servers, numbers))
     return Turn(outcome["resident"], {"PSS KB": outcome["proportional"]})
 
 

@@ -14,6 +14,7 @@ from loadtest.bench.client.bidding import Bidding
 from loadtest.bench.client.crowd import connected, each
 from loadtest.bench.client.ledger import Ledger
 from loadtest.bench.client.link import Link, Lost
+from loadtest.bench.client.meter import Meter
 from loadtest.bench.contenders import RIALTO
 from loadtest.bench.job import Job, Outcome
 
@@ -29,7 +30,7 @@ _LONGEST_PAUSE_S: Final = 5.0
 _SPREAD: Final = 0.5
 """The pauses of the official client, as it comes: a second, give or take half of it, doubled after each failure."""
 
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 90.0
 
 
 class Return:
@@ -65,6 +66,7 @@ class Return:
                 await link.open(self._url)
                 await link.resume()
             except Lost:
+                link.close()
                 self.failures += 1
                 continue
             self.back.append(time.perf_counter() - self.began)
@@ -94,16 +96,18 @@ async def measure(job: Job) -> Outcome:
         await link.watch(mine[id(link)])
 
     await each(links, watch)
-    seqs = {stream: links[0].seqs[common] for stream in (common, *others)}  # all were opened alike
+    seqs = dict.fromkeys((common, *others), links[0].seqs[common])  # all were opened alike
     bidding = Bidding(ledger, bidders, job.auctions)
     running = asyncio.create_task(bidding.pace(_RATE, 2 * _PATIENCE_S))
     await asyncio.sleep(job.warm_up)
     returning = Return(job.urls[1], ledger, links)
     for link in links:
         link.lost = returning.lost
+    meter = Meter(job.pids[1:])
     os.kill(job.pids[0], signal.SIGKILL)
     returning.began = time.perf_counter()
     await returning.all()
+    load = meter.read()
     await asyncio.sleep(job.warm_up)  # and what is live arrives again
     running.cancel()
     await bidding.rest()
@@ -117,22 +121,22 @@ async def measure(job: Job) -> Outcome:
             break
         await asyncio.sleep(0.05)
     back = sorted(returning.back) or [_PATIENCE_S]
-    return {
-        "all": back[-1],
-        "half": back[len(back) // 2],
-        "missed": sum(last[stream] - first for stream, first in seqs.items()),
-        "failures": returning.failures,
-        "faults": ledger.faults,
+    details = {
+        "half back s": back[len(back) // 2],
+        "failed attempts": returning.failures,
+        "refused for now": ledger.refusals.total(),
+        "events": sum(last[stream] - first for stream, first in seqs.items()),
+        **load.details(),
     }
+    return {"all": back[-1], "details": details, "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     async with stage.contenders.serving(contender, stage.cores.several, count=2) as servers:
         auctions = await stage.contenders.auctions(contender, servers, _AUCTIONS)
         numbers = {"connections": stage.size(case.numbers["connections"]), "bidders": stage.size(_BIDDERS)}
-        outcome = checked(case, contender, await stage.load(__name__, servers, auctions, **numbers))
-    details = {"half back s": outcome["half"], "failed attempts": outcome["failures"], "events": outcome["missed"]}
-    return Turn(outcome["all"], details)
+        outcome = checked(await stage.load(__name__, servers, numbers, auctions))
+    return Turn(outcome["all"], outcome["details"])
 
 
 SCENARIO: Final = Scenario(

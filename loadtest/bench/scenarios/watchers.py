@@ -32,45 +32,26 @@ async def measure(job: Job) -> Outcome:
     acks = bidding.acks = Histogram()
     await bidding.pace(job.numbers["rate"], job.seconds, timed=True)
     deliveries = (ledger.received - received) / meter.seconds
-    client, servers, events = meter.client, meter.servers, len(ledger.sent) / meter.seconds
+    load, events = meter.read(), len(ledger.sent) / meter.seconds
     last = start + bidding.accepted
     end = time.perf_counter() + _PATIENCE_S
-    while any(link.seqs[stream] < last for link in watchers) and time.perf_counter() < end:
+    while any(link.seqs[stream] < last for link in watchers) and time.perf_counter() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     if {link.seqs[stream] for link in watchers} != {last} or ledger.received != bidding.accepted * len(watchers):
         ledger.fault(f"{ledger.received} deliveries of {bidding.accepted} events to {len(watchers)} watchers")
-    late = {share: ledger.late.percentile_ms(share) for share in (0.5, 0.95, 0.99)}
-    return {
-        "p50": late[0.5],
-        "p95": late[0.95],
-        "p99": late[0.99],
-        "ack": acks.percentile_ms(0.5),
-        "events": events,
-        "deliveries": deliveries,
-        "client": client,
-        "server": sum(servers),
-        "faults": ledger.faults,
-    }
+    p50, p95, p99 = (ledger.late.percentile_ms(share) for share in (0.5, 0.95, 0.99))
+    details = {"p50 ms": p50, "p99 ms": p99, "ack p50 ms": acks.percentile_ms(0.5)}
+    details |= {"events/s": events, "deliveries/s": deliveries, **load.details()}
+    return {"p95": p95, "details": details, "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
     async with stage.contenders.serving(contender, stage.cores.several, count=2) as servers:
         auctions = await stage.contenders.auctions(contender, servers, 1)
         numbers = {name: stage.size(case.numbers[name]) for name in ("watchers", "rate")}
-        bidders = stage.size(_BIDDERS)
-        outcome = checked(case, contender, await stage.load(__name__, servers, auctions, **numbers, bidders=bidders))
-    return Turn(
-        outcome["p95"],
-        {
-            "p50 ms": outcome["p50"],
-            "p99 ms": outcome["p99"],
-            "ack p50 ms": outcome["ack"],
-            "events/s": outcome["events"],
-            "deliveries/s": outcome["deliveries"],
-            "server CPU %": outcome["server"] * 100,
-            "load CPU %": outcome["client"] * 100,
-        },
-    )
+        numbers["bidders"] = stage.size(_BIDDERS)
+        outcome = checked(await stage.load(__name__, servers, numbers, auctions))
+    return Turn(outcome["p95"], outcome["details"])
 
 
 SCENARIO: Final = Scenario(
