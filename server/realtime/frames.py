@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -96,6 +97,7 @@ CLOSE: Final = Frame(b"1")
 NOOP: Final = Frame(b"6")
 
 
+@lru_cache(64)
 def _address(namespace: str) -> bytes:
     return b"" if namespace == "/" else namespace.encode() + b","
 
@@ -154,9 +156,15 @@ def _without_binary(value: Any, attachments: list[Buffer]) -> Any:
     return value
 
 
-def connected(namespace: str, sid: str) -> Frame:
-    """A Socket.IO CONNECT from the server: the namespace is open."""
-    return Frame(b"40%b%b" % (_address(namespace), orjson.dumps({"sid": sid})))
+def connected(namespace: str, sid: str, pid: str | None = None) -> Frame:
+    """A Socket.IO CONNECT from the server: the namespace is open. `pid`: private id of a connection that can be recovered."""
+    opening = {"sid": sid} if pid is None else {"sid": sid, "pid": pid}
+    return Frame(b"40%b%b" % (_address(namespace), orjson.dumps(opening)))
+
+
+def disconnected(namespace: str) -> Frame:
+    """A Socket.IO DISCONNECT from the server: the official client doesn't come back by itself."""
+    return Frame(b"41%b" % _address(namespace))
 
 
 def refused(namespace: str, message: str) -> Frame:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -19,7 +20,7 @@ from server.limits.limits import Limits
 from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.deadlines import Alarms, Deadlines
-from server.realtime.metrics import DISMISSED, REFUSED, count_command
+from server.realtime.metrics import COMMANDS, DISMISSED, REFUSED
 from server.realtime.namespace import Namespace, RawHandler, SocketCommand
 from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head, parse, with_binary
 from server.realtime.session import CLIENT_DISCONNECT, PARSE_ERROR, SERVER_DISCONNECT, TRANSPORT_CLOSE, Session
@@ -186,7 +187,7 @@ class Peer:
 
     def receive(self, data: str | bytes) -> None:
         """Handle one message, now or in its turn; a malformed one closes the connection and harms nobody else."""
-        if self._first is None and not self._backlog and not self._is_full:
+        if self._first is None and not self._backlog and (not self._calls or len(self._calls) < RUNNING):
             self._begin(data)
             return
         if self._backlog is None:
@@ -302,7 +303,7 @@ class Peer:
 
     def _refuse(self, connection: Connection, event: str, number: int | None, refusal: AppError) -> None:
         self._acknowledge(connection, number, refusal.to_ack())
-        count_command(connection.namespace.name, connection.namespace.label(event), refusal.code)
+        COMMANDS.count(connection.namespace.name, connection.namespace.label(event), refusal.code)
 
     def _execute(
         self, connection: Connection, event: str, number: int | None, values: list[Any], *, binary: bool = False
@@ -312,7 +313,7 @@ class Peer:
         if raw is not None:
             self._start(Call(self), self._answer_raw(connection, raw, number, values))
             return
-        began = asyncio.get_running_loop().time()
+        began = monotonic()
         connection.arrived = self.edge.clock.now()
         try:
             command = namespace.find(event)
@@ -376,16 +377,14 @@ class Peer:
     ) -> None:
         self._acknowledge(connection, number, {"ok": True, **answer})
         connection.settle()
-        seconds = asyncio.get_running_loop().time() - began
-        count_command(connection.namespace.name, command.event, "ok", seconds)
+        COMMANDS.count(connection.namespace.name, command.event, "ok", monotonic() - began)
 
     def _fail(self, connection: Connection, event: str, number: int | None, error: Exception, began: float) -> None:
         label = connection.namespace.label(event)
         failure = _as_app_error(error, label)
         self._acknowledge(connection, number, failure.to_ack())
         connection.settle()
-        seconds = asyncio.get_running_loop().time() - began
-        count_command(connection.namespace.name, label, failure.code, seconds)
+        COMMANDS.count(connection.namespace.name, label, failure.code, monotonic() - began)
 
     async def _answer_raw(
         self, connection: Connection, handler: RawHandler, number: int | None, values: list[Any]

@@ -78,6 +78,8 @@ class Session:
     """
 
     __slots__ = (
+        "_corked",
+        "_deflate",
         "_gate",
         "_poller",
         "_posting",
@@ -110,6 +112,8 @@ class Session:
         self._poller: asyncio.Future[None] | None = None
         self._posting = False
         self._gate: asyncio.Future[None] | None = None
+        self._deflate = False
+        self._corked: list[bytes] | None = None
         self._probe: WebSocket | None = None
         self._websocket: WebSocket | None = None
         self._transport: asyncio.Transport | None = None
@@ -130,10 +134,29 @@ class Session:
         elif transport.get_write_buffer_size() > self.server.outbound_limit:
             self._cut_off()
         elif not transport.is_closing():
-            assert self._websocket is not None
-            data = frame.deflated if self._websocket.deflate else frame.websocket
+            data = frame.deflated if self._deflate else frame.websocket
             TRAFFIC.sent += len(data)
-            transport.write(data)
+            if self._corked is None:
+                transport.write(data)
+            else:
+                self._corked.append(data)
+
+    def cork(self) -> None:
+        """Keep what is written until `uncork`: the answers to what is read at one go travel together, in one system call."""
+        if self._transport is not None:
+            self._corked = []
+
+    def uncork(self) -> None:
+        """Write what was kept."""
+        self.flush()
+        self._corked = None
+
+    def flush(self) -> None:
+        """Write what was kept until now."""
+        corked = self._corked
+        if corked and self._transport is not None:
+            self._transport.write(corked[0] if len(corked) == 1 else b"".join(corked))
+            corked.clear()
 
     @property
     def unsent(self) -> bool:
@@ -152,6 +175,8 @@ class Session:
         self._queue.append(frames.NOOP if reason == CLIENT_DISCONNECT else frames.CLOSE)
         self._wake()
         self._open_gate()
+        if not abort:
+            self.uncork()
         self._transport = None
         for websocket in (self._websocket, self._probe):
             if websocket is not None and abort:
@@ -321,10 +346,8 @@ class Session:
             if self.closed:
                 return
             if isinstance(data, str):
-                TRAFFIC.received += len(data) if data.isascii() else len(data.encode())
                 self.accept(data)
             else:
-                TRAFFIC.received += len(data)
                 self.server.listener.received(self, data)
         elif websocket is self._probe:
             self._upgrade(websocket, data)
@@ -376,6 +399,7 @@ class Session:
         self._queue.clear()
         self._queued_bytes = 0
         self._transport = transport
+        self._deflate = websocket.deflate
         self._wake()
         if self.held:
             websocket.hold()

@@ -20,6 +20,7 @@ from aiohttp._websocket.helpers import websocket_mask
 
 from server.realtime.deadlines import Deadlines
 from server.realtime.frames import header
+from server.realtime.metrics import TRAFFIC
 
 if TYPE_CHECKING:
     from server.realtime.session import Session
@@ -140,6 +141,7 @@ class WebSocket(Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""
+        TRAFFIC.received += len(data)
         if self._failed:
             return
         buffer = self._buffer
@@ -152,6 +154,7 @@ class WebSocket(Protocol):
         elif self._held:
             self._buffer = bytearray(data)
             return
+        self.session.cork()
         try:
             consumed = self._read(data)
         except _Broken as broken:
@@ -159,6 +162,8 @@ class WebSocket(Protocol):
         else:
             if consumed < len(data):
                 self._buffer = bytearray(data[consumed:] if consumed else data)
+        finally:
+            self.session.uncork()
 
     def eof_received(self) -> None:
         """The client will send no more."""
@@ -295,6 +300,7 @@ class WebSocket(Protocol):
         if self.transport.get_write_buffer_size() > self.session.server.outbound_limit:
             self.session.overrun(self)
         else:
+            self.session.uncork()  # what was sent before it goes before it
             self.transport.write(frame)
 
     # closing
@@ -303,6 +309,7 @@ class WebSocket(Protocol):
         """Send a close frame, and end the connection once the client has answered, or soon. Idempotent."""
         if self.closing or self.transport is None:
             return
+        self.session.uncork()
         if not self.transport.is_closing():
             self.transport.write(header(_FINAL | _CLOSE, 2) + code.to_bytes(2, "big"))
         self.closing = True
