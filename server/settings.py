@@ -20,6 +20,7 @@ INSTANCE_NAME: Final = "[a-z0-9][a-z0-9-]{0,30}"
 _COMMAND_RATES: Final = {
     "*": "300/m",
     "connect": "60/m",
+    "reauthenticate": "60/m",
     "subscribe": "2000/m",
     "unsubscribe": "2000/m",
     "/bidding bid": "60/10s",
@@ -35,6 +36,8 @@ _COMMAND_RATES: Final = {
 
 
 _CommandName = Annotated[str, Field(pattern=r"^(\*|(/[a-z][a-z0-9_-]* )?[a-z][a-z0-9_]*)$")]
+
+_NamespaceName = Annotated[str, Field(pattern=r"^/[a-z][a-z0-9_-]*$")]
 
 
 class Settings(BaseSettings):
@@ -133,6 +136,12 @@ class Settings(BaseSettings):
     )
     socket_compression: bool = Field(
         False, description="let WebSockets compress what is long: less traffic, more work and memory"
+    )
+    socket_recovery: tuple[_NamespaceName, ...] = Field(
+        (), description="namespaces whose clients may have their connection recovered, such as /bidding; JSON list"
+    )
+    socket_recovery_s: float = Field(
+        120.0, ge=0.1, le=86_400, description="how long after it was last told where it stands a client may come back"
     )
     fanout_tick_ms: int = Field(
         10, ge=0, le=1_000, description="how long a busy stream's events may gather to travel together; 0: not at all"

@@ -7,6 +7,7 @@ it was issued; whether the session has been revoked since is the denylist's to s
 
 from __future__ import annotations
 
+import hmac
 from typing import Any, Final, Protocol
 
 import jwt
@@ -73,6 +74,10 @@ class Tokens:
         if moderator:
             claims["mod"] = True
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+
+    def derived(self, purpose: str) -> bytes:
+        """A key of 32 bytes for another purpose; it tells nothing of the tokens' own."""
+        return hmac.digest(self._secret, purpose.encode(), "sha256")
 
     def verify(self, token: str) -> Principal:
         """The bearer of a token that is well signed, unexpired and not known here to be revoked. No I/O.

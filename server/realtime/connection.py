@@ -62,6 +62,10 @@ class Connection:
         for observer in namespace.observers:
             observer.entered(self)
 
+    def welcome(self) -> None:
+        """Tell the client that it is connected."""
+        self._session.write(frames.connected(self.namespace.name, self.sid))
+
     def require(self) -> Principal:
         """Who connected.
 

@@ -16,7 +16,9 @@ SLOW_CLIENTS: Final = Counter("socket_slow_clients", "Connections cut off becaus
 DISMISSED: Final = Counter("socket_dismissed", "Transports closed at a drain, whose clients had not left when asked to")
 REFUSED: Final = Counter("socket_connections_refused", "Refused connections to a namespace", ["reason"])
 RECOVERIES: Final = Counter(
-    "socket_recoveries", "Clients that came back with a pid: recovered, or why they began anew", ["namespace", "outcome"]
+    "socket_recoveries",
+    "Clients that came back with a pid: recovered, or why they began anew",
+    ["namespace", "outcome"],
 )
 TRANSPORTS: Final = Gauge("socket_transports", "Engine.IO sessions of this instance, each of one client")
 ACTIVE_USERS: Final = Gauge("active_users_total", "Users with a live socket or event stream on this instance")

@@ -14,6 +14,7 @@ from server.web.validation import field_errors
 
 if TYPE_CHECKING:
     from server.realtime.connection import Connection
+    from server.realtime.recovery import Recovery
 
 Handler = Callable[["Connection", Any], Awaitable[Mapping[str, Any]] | dict[str, Any]]
 RawHandler = Callable[["Connection", list[Any]], Awaitable[Sequence[Any] | None]]
@@ -116,6 +117,7 @@ class Namespace:
     Attributes:
         observers: are told of clients that come, go and watch.
         raws: handlers of raw events by name, see `raw`.
+        recovery: opens connections that can be recovered, for clients that ask for it; None where they can't.
         greeting: called with each client that has connected and what it sent to do so, once it has been told that it is connected.
 
     Raises:
@@ -140,6 +142,7 @@ class Namespace:
         self.description = description
         self.observers: list[Observer] = []
         self.raws: dict[str, RawHandler] = {}
+        self.recovery: Recovery | None = None
         self.greeting: Callable[[Connection, dict[str, Any]], None] | None = None
         self._commands: dict[str, SocketCommand] = {}
         self._events: dict[str, SocketEvent] = {}

@@ -23,6 +23,7 @@ from server.realtime.deadlines import Alarms, Deadlines
 from server.realtime.metrics import COMMANDS, DISMISSED, REFUSED
 from server.realtime.namespace import Namespace, RawHandler, SocketCommand
 from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head, parse, with_binary
+from server.realtime.recovery import RecoverableConnection
 from server.realtime.session import CLIENT_DISCONNECT, PARSE_ERROR, SERVER_DISCONNECT, TRANSPORT_CLOSE, Session
 from server.realtime.sessions import LiveSessions
 from server.streams.submitted import on_submitted
@@ -158,6 +159,12 @@ class Peer:
         for connection in self._connections.values():
             if connection.principal is not None and connection.principal.id == principal.id:
                 connection.renew(principal)
+
+    def expel(self, name: str) -> None:
+        """Make the client leave a namespace; the official one doesn't come back by itself. Nothing happens if it isn't there."""
+        if name in self._connections:
+            self.session.write(frames.disconnected(name))
+            self._leave(name)
 
     def dismiss(self, patience_s: float = _LAST_POLL_S) -> None:
         """Close the transport, once the commands that are being handled have been answered and the client has the answers.
@@ -429,16 +436,31 @@ class Peer:
             principal = await self.edge.tokens.authenticate(token)
         if self.session.closed:
             return
-        connection = Connection(new_id(), self, namespace, principal)
+        recovery = namespace.recovery if auth.get("recover") is True else None
+        if recovery is None:
+            connection = Connection(new_id(), self, namespace, principal)
+        else:
+            connection = RecoverableConnection(new_id(), self, namespace, principal, recovery)
         self._connections[namespace.name] = connection
         # The logout may have passed between the look at the denylist and the registration just made.
         if principal is not None and self.edge.tokens.revoked(principal.session):
             self._leave(namespace.name)
             raise AppError("UNAUTHENTICATED")
+        if isinstance(connection, RecoverableConnection):
+            await self._resume(connection, auth)
         self.edge.arrivals.discard(self)
-        self.session.write(frames.connected(namespace.name, connection.sid))
+        if connection.closed:
+            return
+        connection.welcome()
         if namespace.greeting is not None:
             namespace.greeting(connection, auth)
+
+    async def _resume(self, connection: RecoverableConnection, auth: dict[str, Any]) -> None:
+        try:
+            await connection.resume(auth)
+        except BaseException:
+            self._leave(connection.namespace.name)
+            raise
 
     def _leave(self, name: str) -> None:
         connection = self._connections.pop(name, None)

@@ -20,6 +20,7 @@ from server.realtime.engine import Server
 from server.realtime.metrics import ACTIVE_USERS, TRANSPORTS
 from server.realtime.namespace import Namespace
 from server.realtime.peer import CONNECT_TIMEOUT_S, Call, Edge, Peer
+from server.realtime.recovery import Recovery
 from server.realtime.session import Session
 from server.realtime.sessions import LiveSessions
 from server.realtime.subscriptions import Subscriptions
@@ -72,6 +73,18 @@ class Sockets:
         self._all_gone = asyncio.Event()
         self._watchers = Watchers(redis, clock, interval_s=watchers_interval_s)
         self._subscriptions = Subscriptions(streams, hub, clock, self._watchers, tokens, settings.max_subscriptions)
+        buffer = outbound_limit if outbound_limit is not None else settings.socket_buffer
+        self._recoverable = frozenset(settings.socket_recovery)
+        self._recovery = Recovery(
+            tokens.derived("socket recovery"),
+            streams,
+            self._watchers,
+            clock,
+            limits,
+            limit=settings.max_subscriptions,
+            buffer=buffer,
+            window_s=settings.socket_recovery_s,
+        )
         self._edge = Edge(
             namespaces=self._namespaces,
             tokens=tokens,
@@ -92,7 +105,7 @@ class Sockets:
         self._server.eio.limits = limits
         addresses = self._server.eio.addresses = ClientAddresses(settings.trusted_proxies)
         self._server.eio.origins = Origins(settings.cors_origins, addresses)
-        self._server.eio.outbound_limit = outbound_limit if outbound_limit is not None else settings.socket_buffer
+        self._server.eio.outbound_limit = buffer
         self._server.eio.compression = settings.socket_compression
         TRANSPORTS.set_function(lambda: len(self._peers))
         ACTIVE_USERS.set_function(lambda: self.sessions.users)
@@ -109,11 +122,19 @@ class Sockets:
         if namespace.name in self._namespaces:
             raise ValueError(f"the namespace {namespace.name} is added twice")
         self._subscriptions.register(namespace)
+        if namespace.name in self._recoverable:
+            self._recovery.allow(namespace)
         self._namespaces[namespace.name] = namespace
         return namespace
 
     def attach(self, app: web.Application) -> None:
-        """Serve under `/socket.io/`."""
+        """Serve under `/socket.io/`.
+
+        Raises:
+            ValueError: clients of a namespace that isn't there may be recovered.
+        """
+        if unknown := self._recoverable - self._namespaces.keys():
+            raise ValueError(f"RIALTO_SOCKET_RECOVERY names unknown namespaces: {sorted(unknown)}")
         self._server.eio.attach(app, PATH)
 
     async def drain(self, rate: float, limit_s: float) -> None:

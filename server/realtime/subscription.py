@@ -37,8 +37,8 @@ class Subscription:
         self._corked: list[Batch | Signal] | None = []
         self._closed = False
 
-    def begin(self) -> None:
-        """Enter it into the connection; delivery begins after the ack."""
+    def begin(self, seq: int) -> None:
+        """Enter it into the connection, which knows the stream up to `seq`; delivery begins after the ack."""
         self._connection.subscriptions[self._stream] = self
         self._connection.after_ack(self.uncork)
         if self._connection.namespace.watchers:

@@ -13,6 +13,7 @@ from server.errors import AppError
 from server.realtime.connection import Connection
 from server.realtime.departure import Reconnect
 from server.realtime.namespace import Namespace
+from server.realtime.recovery import RecoverableConnection, RecoverableSubscription
 from server.realtime.subscription import Subscription
 from server.realtime.watchers import StreamWatchers, Watchers
 from server.streams.hub import Hub
@@ -141,7 +142,7 @@ class Subscriptions:
             # Before the stream is looked at: what is refused anyway must not cost the database anything.
             raise AppError("VALIDATION_FAILED", f"A socket may watch {self._limit} streams; unsubscribe from some")
         await self._streams.authorise(connection.principal, stream)
-        fresh = Subscription(connection, stream, self._streams, self._watchers)
+        fresh = self._subscription(connection, stream)
         if former is not None:
             former.cork()  # what it would deliver now is in the new one's opening too
         try:
@@ -161,7 +162,7 @@ class Subscriptions:
         if opening.more or connection.closed:
             fresh.end()
         else:
-            fresh.begin()
+            fresh.begin(opening.seq)
         return {
             "stream": stream,
             "seq": opening.seq,
@@ -169,6 +170,11 @@ class Subscriptions:
             "events": [orjson.Fragment(event.wire) for event in opening.events],
             "more": opening.more,
         }
+
+    def _subscription(self, connection: Connection, stream: str) -> Subscription:
+        if isinstance(connection, RecoverableConnection):
+            return RecoverableSubscription(connection, stream, self._streams, self._watchers)
+        return Subscription(connection, stream, self._streams, self._watchers)
 
     def unsubscribe(self, connection: Connection, body: Unsubscribe) -> dict[str, Any]:
         """Detach; no event of the stream follows the ack."""
