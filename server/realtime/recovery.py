@@ -116,10 +116,9 @@ class RecoverableSubscription(Subscription):
         self._seq = 0
 
     def begin(self, seq: int) -> None:
-        """See Subscription; the client is told."""
+        """See Subscription."""
         self._recoverable.seqs[self._label] = seq
         super().begin(seq)
-        self._recoverable.tell_offset()
 
     def missed(self, events: Sequence[PublicEvent]) -> None:
         """What `catch_up` shall write."""
@@ -138,14 +137,22 @@ class RecoverableSubscription(Subscription):
         else:
             self._corked.append(batch)
 
+    def close(self, reason: str) -> None:
+        """See Subscription; what the client watches has changed without a command of its own."""
+        super().close(reason)
+        self._recoverable.tell_offset()
+
+    def uncork(self) -> None:
+        """See Subscription."""
+        super().uncork()
+        if self._closed:
+            self._recoverable.tell_offset()
+
     def end(self) -> None:
-        """See Subscription; the client is told, unless it has left altogether."""
-        connection = self._recoverable
-        watched = connection.subscriptions.get(self._stream) is self
+        """See Subscription."""
+        if self._recoverable.subscriptions.get(self._stream) is self:
+            del self._recoverable.seqs[self._label]
         super().end()
-        if watched:
-            connection.seqs.pop(self._label, None)
-            connection.tell_offset()
 
     def _send(self, batch: Batch) -> None:
         key = (self._namespace, "offset")

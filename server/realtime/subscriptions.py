@@ -163,6 +163,7 @@ class Subscriptions:
             fresh.end()
         else:
             fresh.begin(opening.seq)
+        _tell_offset(connection)
         return {
             "stream": stream,
             "seq": opening.seq,
@@ -181,6 +182,7 @@ class Subscriptions:
         subscription = connection.subscriptions.get(body.stream)
         if subscription is not None:
             subscription.end()
+            _tell_offset(connection)
         return {}
 
     def sync_time(self, connection: Connection, body: SyncTime) -> dict[str, Any]:
@@ -203,3 +205,9 @@ class Subscriptions:
         if self._tokens.revoked(principal.session):
             connection.peer.close("session revoked")
         return {"expires_in": max(0, principal.expires_at - self._clock.now()) // 1000}
+
+
+def _tell_offset(connection: Connection) -> None:
+    """What it watches has changed; before the ack, a client that wants to recover is told."""
+    if isinstance(connection, RecoverableConnection):
+        connection.tell_offset()
