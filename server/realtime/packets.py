@@ -126,6 +126,8 @@ def parse(text: str) -> Packet:
         raise ValueError("unknown packet type")
     digit, count, address, number = found.groups()
     payload = text[found.end() :]
+    if payload[:1] not in ("", "[", "{"):
+        raise ValueError("neither a list nor an object")
     try:
         data = orjson.loads(payload) if payload else None
     except ValueError:
@@ -134,7 +136,7 @@ def parse(text: str) -> Packet:
         raise
     namespace = address.rstrip(",").partition("?")[0] if address else "/"
     packet = Packet(Kind(int(digit)), namespace, int(number) if number else None, data, int(count or 0))
-    if not _is_valid(packet) or (payload and data is None):
+    if not _is_valid(packet):
         raise ValueError("invalid packet")
     return packet
 

@@ -286,7 +286,7 @@ class Session:
                 if self.closed:
                     break
                 if packet[:1] == "b":
-                    self.server.listener.received(self, base64.b64decode(packet[1:], validate=True))
+                    self.server.listener.received(self, base64.b64decode(packet[1:].encode(), validate=True))
                 else:
                     self.accept(packet)
         except (UnicodeDecodeError, binascii.Error) as error:

@@ -205,6 +205,7 @@ MALFORMED: Final = {
     "base64 without padding": "bAQI",
     "base64 with too much padding": "bAQ===",
     "base64 of another alphabet": "b__8=",
+    "base64 of other letters": "bAQIDé===",
     "base64 with a line break": "bAQ\n==",
     "form of JSONP": "d=4a",
 }

@@ -321,6 +321,8 @@ MALFORMED: Final = {
     "not a number": '42["message",NaN]',
     "infinity": '42["message",-Infinity]',
     "too large": '42["message",1e400]',
+    "blank before the list": '42 ["message"]',
+    "line break before the list": '42\n["message"]',
     "comment": '42["message"/*x*/]',
     "trailing comma": '42["message",]',
     "single quotes": "42['message']",
