@@ -64,7 +64,11 @@ class Settings(BaseSettings):
     mongodb_pool_max: int = Field(50, ge=1, le=1000, description="connections at most per process")
     mongodb_connect_timeout_ms: int = Field(5_000, ge=100, description="server selection and connect")
     mongodb_socket_timeout_ms: int = Field(45_000, ge=100, description="one network operation")
-    redis_url: str = Field("", description="Redis or Valkey 7+; empty starts the embedded one (rialto dev, tests)")
+    redis_url: str = Field(
+        "",
+        description="Redis or Valkey 7+; `redis+cluster://host:port,host:port` for a cluster, some of its servers; empty starts the "
+        "embedded one (rialto dev, tests)",
+    )
     redis_timeout_ms: int = Field(1_000, ge=10, description="connect to and answer of Redis")
 
     # streams

@@ -15,8 +15,10 @@ from models.job import Job
 from server.auth.denylist import RedisSource
 from server.clock import Clock
 
-_COUNTS: Final = "rialto:views"
-_FLUSHING: Final = "rialto:views:flushing"
+_COUNTS: Final = "{rialto:views}"
+_FLUSHING: Final = "{rialto:views}:flushing"
+"""The braces keep both at one server of a cluster, where one key is renamed to the other."""
+
 _DAY_MS: Final = 86_400_000
 _KEPT_S: Final = 2 * 86_400
 

@@ -27,15 +27,25 @@ class Valkey:
         log: its log file.
         persistent: False keeps nothing, for tests.
         inherited: file descriptors kept open in it, see `Child`.
+        options: more of the server's, as on its command line; a cluster's members are such servers.
     """
 
-    def __init__(self, folder: Path, *, log: Path, persistent: bool = True, inherited: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        log: Path,
+        persistent: bool = True,
+        inherited: Sequence[int] = (),
+        options: Sequence[str] = (),
+    ) -> None:
         self.folder = folder.resolve()
         self.port = 0
         self.child: Child | None = None
         self._log = log.resolve()
         self._inherited = inherited
         self._persistent = persistent
+        self._options = options
 
     @property
     def url(self) -> str:
@@ -76,6 +86,7 @@ class Valkey:
             *("--dir", self.folder),
             *("--save", ""),
             *("--appendonly", "yes" if self._persistent else "no"),
+            *self._options,
         ]
 
     async def _answers(self, child: Child, deadline: float) -> bool:

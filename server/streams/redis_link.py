@@ -1,73 +1,76 @@
 """The connection to Redis or Valkey: sharded channels per stream, plain control channels, and ordinary commands.
 
-One connection listens, one sends; both are made anew by this module, with every channel subscribed again, because the
-client library's own retries give up after two tries and would lose the rest in silence. `up` tells the truth about the
-listening connection: publications can only arrive while it stands.
+There may be one server or a cluster. Each stream's channel lives at the server that owns its slot; that server is listened to and
+published at. What is lost while a server is away or a slot moves is read from the store: `up` is false as long as publications
+of some stream can't be expected, and whoever listens is told when they can be again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from server.background import end, run_for_ever
 from server.streams import metrics
 from server.streams.bus import OnEvents
+from server.streams.redis_node import FAULTS, Node, Publication
+from server.streams.redis_servers import servers_at
 
 log = structlog.get_logger(__name__)
 
 _STREAM_CHANNEL: Final = b"rialto:s:"
 _KEEPALIVE_CHANNEL: Final = b"rialto:alive"
-_SILENCE_S: Final = 1.0
-_OUTBOX_LIMIT: Final = 50_000
-_PIPELINE: Final = 500
-_RECONNECT_S: Final = (0.05, 1.0)
-_FAULTS: Final = (RedisError, OSError, asyncio.TimeoutError, ValueError)
+_LOOK_S: Final = 10.0
+_LOOK_AGAIN_S: Final = (0.1, 1.0)
 
 OnMessage = Callable[[bytes], None]
+
+
+class _Interest:
+    """Of this instance in one channel."""
+
+    __slots__ = ("confirmed", "node", "was_confirmed")
+
+    def __init__(self) -> None:
+        self.node: Node | None = None
+        self.confirmed = asyncio.Event()
+        self.was_confirmed = False
 
 
 class RedisLink:
     """A Bus over Redis, and the client for everything else that lives there.
 
+    Args:
+        url: `redis://host:port/0`, or `redis+cluster://host:port[,host:port ...]`, see `server.streams.redis_servers`.
+
     Attributes:
-        client: for commands; its failures are `redis.exceptions.RedisError` or OSError within `redis_timeout_ms`.
+        client: for commands; its failures are `redis.exceptions.RedisError` or OSError within `redis_timeout_ms`. In a cluster,
+            pipelines may hold commands of any keys, but one command only keys of one slot.
     """
 
     def __init__(self, url: str, *, timeout_ms: int = 1_000) -> None:
-        timeout = timeout_ms / 1000
-        self.client: Redis = Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
-            health_check_interval=0,
-        )
-        self._timeout = timeout
+        self._timeout = timeout_ms / 1000
+        self._servers = servers_at(url, self._timeout)
+        self.client: Redis = self._servers.client
         self._up = False
-        self._was_up = False
         self._on_events: OnEvents | None = None
         self._on_up: Callable[[], None] | None = None
         self._controls: dict[bytes, OnMessage] = {}
-        self._watched: dict[bytes, asyncio.Event] = {}
-        self._outbox: deque[tuple[bytes, bytes, bytes]] = deque()
-        self._wake = asyncio.Event()
-        self._listening: AbstractConnection | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._control_node: Node | None = None
+        self._watched: dict[bytes, _Interest] = {}
+        self._nodes: dict[str, Node] = {}
+        self._undelivered: list[Publication] = []
+        self._look_now = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._known = True
+        self._task: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def up(self) -> bool:
@@ -81,25 +84,23 @@ class RedisLink:
     def on_message(self, channel: str, callback: OnMessage) -> None:
         """Call back with each message on a plain channel."""
         self._controls[channel.encode()] = callback
-        self._spawn(self._tell("SUBSCRIBE", channel.encode()))
+        if self._control_node is not None:
+            self._control_node.listen_to([_KEEPALIVE_CHANNEL, *self._controls])
 
     async def start(self) -> None:
         """Connect in the background; returns when connected or after `redis_timeout_ms`, whichever is first."""
-        connected = asyncio.Event()
-        self._tasks = [
-            run_for_ever(partial(self._listen_for_ever, connected), "redis listen"),
-            run_for_ever(self._send_for_ever, "redis send"),
-        ]
+        self._task = run_for_ever(self._look_for_ever, "redis servers")
         try:
             async with asyncio.timeout(self._timeout):
-                await connected.wait()
+                await self._connected.wait()
         except TimeoutError:
             log.warning("redis.down", hint="delivery goes on from MongoDB")
 
     async def stop(self) -> None:
-        """Close both connections."""
-        await end(self._tasks)
-        self._tasks = []
+        """Close all connections."""
+        await end([*([self._task] if self._task is not None else []), *self._leaving])
+        await asyncio.gather(*(node.stop() for node in self._nodes.values()))
+        self._nodes.clear()
         await self.client.aclose()
 
     async def publish(self, channel: str, message: bytes) -> None:
@@ -115,137 +116,152 @@ class RedisLink:
     async def watch(self, stream: str) -> None:
         """See Bus."""
         channel = _STREAM_CHANNEL + stream.encode()
-        confirmed = self._watched.get(channel)
-        if confirmed is None:
-            confirmed = self._watched[channel] = asyncio.Event()
-            await self._tell("SSUBSCRIBE", channel)
+        interest = self._watched.get(channel)
+        if interest is None:
+            interest = self._watched[channel] = _Interest()
+            self._place(channel, interest)
         if self._up:
             try:
                 async with asyncio.timeout(self._timeout):
-                    await confirmed.wait()
+                    await interest.confirmed.wait()
             except TimeoutError:
                 log.warning("redis.subscribe_unconfirmed", stream=stream)  # the anti-entropy read covers it
 
     def unwatch(self, stream: str) -> None:
         """See Bus."""
         channel = _STREAM_CHANNEL + stream.encode()
-        if self._watched.pop(channel, None) is not None:
-            self._spawn(self._tell("SUNSUBSCRIBE", channel))
+        interest = self._watched.pop(channel, None)
+        if interest is not None and interest.node is not None:
+            interest.node.unwant(channel)
 
     def send(self, stream: str, packed: bytes) -> None:
         """See Bus."""
-        if len(self._outbox) >= _OUTBOX_LIMIT or not self._up:
+        self._send(Publication(_STREAM_CHANNEL + stream.encode(), packed))
+
+    def _send(self, publication: Publication) -> None:
+        owner = self._servers.owner(publication.channel)
+        node = self._nodes.get(owner) if owner is not None else None
+        if node is None:
             metrics.REDIS_DROPPED.inc()
-            return
-        self._outbox.append((b"SPUBLISH", _STREAM_CHANNEL + stream.encode(), packed))
-        self._wake.set()
+        else:
+            node.publish(publication)
 
-    # -- sending ------------------------------------------------------------------------------------------------------
+    # -- servers ------------------------------------------------------------------------------------------------------
 
-    async def _send_for_ever(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._outbox:
-                some = [self._outbox.popleft() for _ in range(min(_PIPELINE, len(self._outbox)))]
-                try:
-                    async with self.client.pipeline(transaction=False) as pipeline:
-                        for command in some:
-                            pipeline.execute_command(*command)
-                        await pipeline.execute()
-                except _FAULTS as error:
-                    metrics.REDIS_DROPPED.inc(len(some))
-                    log.warning("redis.publish_failed", lost=len(some), error=str(error))
-
-    # -- listening ----------------------------------------------------------------------------------------------------
-
-    async def _listen_for_ever(self, connected: asyncio.Event) -> None:
-        least, most = _RECONNECT_S
+    async def _look_for_ever(self) -> None:
+        """Keep knowing which servers there are, and what each of them owns."""
+        least, most = _LOOK_AGAIN_S
         delay = least
         while True:
+            self._look_now.clear()
             try:
-                await self._listen(connected)
-            except _FAULTS as error:
-                if self._was_up:  # once per outage, not at each try to reconnect
-                    log.warning("redis.lost", error=str(error), hint="delivery goes on from MongoDB")
-            finally:
-                self._lost()
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
-            delay = least if self._was_up else min(delay * 2, most)
-            self._was_up = False
+                await self._servers.look()
+            except FAULTS as error:
+                if self._known:  # once per outage
+                    log.warning("redis.servers_unknown", error=str(error))
+                self._known = False
+            else:
+                self._known = True
+            self._arrange()
+            self._judge()
+            delay = least if self._up and not self._look_now.is_set() else min(delay * 2, most)
+            try:
+                async with asyncio.timeout(_LOOK_S if self._up else delay):
+                    await self._look_now.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(
+                delay * random.uniform(0.5, 1.0)
+            )  # a server that has just lost a slot may not know its new owner
 
-    async def _listen(self, connected: asyncio.Event) -> None:
-        connection: AbstractConnection = self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-            self._listening = connection
-            await connection.send_command("SUBSCRIBE", _KEEPALIVE_CHANNEL, *self._controls)
-            channels = list(self._watched)
-            for start in range(0, len(channels), _PIPELINE):
-                await connection.send_command("SSUBSCRIBE", *channels[start : start + _PIPELINE])
-            self._up = self._was_up = True
-            metrics.REDIS_UP.set(1)
-            log.info("redis.connected")
-            connected.set()
-            if self._on_up is not None:
-                self._on_up()
-            while True:
-                self._received(await self._next(connection))
-        finally:
-            await connection.disconnect(nowait=True)
+    def _arrange(self) -> None:
+        """Give every channel to the server that owns it now."""
+        names = self._servers.names
+        for name in names - self._nodes.keys():
+            node = self._nodes[name] = Node(name, partial(self._servers.connection, name), self._timeout, self)
+            node.listen_to([_KEEPALIVE_CHANNEL])
+            node.start()
+        for channel, interest in self._watched.items():
+            self._place(channel, interest)
+        for name in self._nodes.keys() - names:
+            task = asyncio.create_task(self._nodes.pop(name).stop(), name=f"redis leave {name}")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        undelivered, self._undelivered = self._undelivered, []
+        for publication in undelivered:
+            self._send(publication)
 
-    async def _next(self, connection: AbstractConnection) -> Any:
-        """The next message; a connection that stays mute is pinged, and given up when it does not answer that.
-
-        Raises:
-            RedisTimeoutError: it stayed mute.
-        """
-        message = await connection.read_response(timeout=_SILENCE_S, disconnect_on_error=False)
-        if message is None:  # that is how this client library tells a timeout
-            await connection.send_command("PING")
-            message = await connection.read_response(timeout=self._timeout, disconnect_on_error=False)
-        if message is None:
-            raise RedisTimeoutError("no answer to a ping")
-        return message
-
-    def _lost(self) -> None:
-        self._listening = None
-        self._up = False
-        metrics.REDIS_UP.set(0)
-        self._outbox.clear()
-        for confirmed in self._watched.values():
-            confirmed.clear()
-
-    def _spawn(self, change: Coroutine[Any, Any, None]) -> None:
-        if self._listening is None:
-            change.close()
+    def _place(self, channel: bytes, interest: _Interest) -> None:
+        owner = self._servers.owner(channel)
+        node = self._nodes.get(owner) if owner is not None else None
+        if node is interest.node:
             return
-        task = asyncio.create_task(change)
-        self._tasks.append(task)
-        task.add_done_callback(self._forget)
+        if interest.node is not None:
+            interest.node.unwant(channel)
+        interest.node = node
+        interest.confirmed.clear()
+        if node is not None:
+            node.want(channel)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        if task in self._tasks:
-            self._tasks.remove(task)
-
-    async def _tell(self, command: str, channel: bytes) -> None:
-        """Change a subscription on the listening connection; while there is none, reconnecting will do it."""
-        if self._listening is None:
+    def _judge(self) -> None:
+        """Whether publications of all streams are expected to arrive; plain channels are heard at one server that stands."""
+        standing = [node for node in self._nodes.values() if node.up]
+        if self._control_node not in standing:
+            if self._control_node is not None:
+                self._control_node.listen_to([_KEEPALIVE_CHANNEL])
+            self._control_node = standing[0] if standing else None
+            if self._control_node is not None:
+                self._control_node.listen_to([_KEEPALIVE_CHANNEL, *self._controls])
+        up = self._known and 0 < len(standing) == len(self._nodes)
+        if up == self._up:
             return
-        try:
-            await self._listening.send_command(command, channel)
-        except _FAULTS as error:
-            log.warning("redis.subscribe_failed", error=str(error))
+        self._up = up
+        metrics.REDIS_UP.set(up)
+        if up:
+            self._connected.set()
+            self._tell_up()
+        else:
+            self._look_now.set()
 
-    def _received(self, message: Any) -> None:
-        if not isinstance(message, list) or len(message) < 3:
+    def _tell_up(self) -> None:
+        if self._on_up is not None:
+            self._on_up()
+
+    # -- what nodes tell ----------------------------------------------------------------------------------------------
+
+    def shard_message(self, channel: bytes, message: bytes) -> None:
+        """See `redis_node.Owner`."""
+        if self._on_events is not None and channel in self._watched:
+            self._on_events(channel[len(_STREAM_CHANNEL) :].decode(), message)
+
+    def plain_message(self, channel: bytes, message: bytes) -> None:
+        """See `redis_node.Owner`."""
+        if (callback := self._controls.get(channel)) is not None:
+            callback(message)
+
+    def subscribed(self, channel: bytes) -> None:
+        """See `redis_node.Owner`."""
+        interest = self._watched.get(channel)
+        if interest is None or interest.confirmed.is_set():
             return
-        kind, channel, data = bytes(message[0]), message[1], message[2]
-        if kind == b"smessage":
-            if self._on_events is not None and channel in self._watched:
-                self._on_events(channel[len(_STREAM_CHANNEL) :].decode(), data)
-        elif kind == b"message":
-            if (callback := self._controls.get(channel)) is not None:
-                callback(data)
-        elif kind == b"ssubscribe" and (confirmed := self._watched.get(channel)) is not None:
-            confirmed.set()
+        interest.confirmed.set()
+        if interest.was_confirmed and self._up:
+            self._tell_up()  # it was away for a moment: what came then is in the store
+        interest.was_confirmed = True
+
+    def changed(self, node: Node) -> None:
+        """See `redis_node.Owner`."""
+        if not node.up:
+            for interest in self._watched.values():
+                if interest.node is node:
+                    interest.confirmed.clear()
+        self._judge()
+
+    def displaced(self, channels: Iterable[bytes], undelivered: Iterable[Publication] = ()) -> None:
+        """See `redis_node.Owner`."""
+        self._undelivered += undelivered
+        for channel in channels:
+            if (interest := self._watched.get(channel)) is not None:
+                interest.node = None
+                interest.confirmed.clear()
+        self._look_now.set()
