@@ -75,7 +75,7 @@ class Ledger:
 
     Attributes:
         spans: what frames hold, by their bytes.
-        received: events, over all members.
+        received: events, over all members. frames: that brought them.
         refusals: error codes, and how many.
         faults: what broke a promise, and how often.
         sent: when the bid of an amount was sent; filled by whoever wants `late`.
@@ -85,6 +85,7 @@ class Ledger:
     def __init__(self) -> None:
         self.spans: dict[bytes, Span] = {}
         self.received = 0
+        self.frames = 0
         self.refusals: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.sent: dict[int, float] = {}
@@ -108,6 +109,7 @@ class Ledger:
     def take(self, span: Span) -> None:
         """A member got it."""
         self.received += span.count
+        self.frames += 1
         if span.sent:
             now, late = time.perf_counter(), self.late.counts
             for sent in span.sent:

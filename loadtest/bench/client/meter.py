@@ -28,9 +28,11 @@ class Load:
     server_waited: float
     client_waited: float
 
-    def details(self) -> dict[str, float]:
-        """For the table, in percent."""
+    def details(self, rate: float = 0.0) -> dict[str, float]:
+        """For the table, in percent. `per core`: the rate, had the servers had one core to themselves; on a busy machine it tells more."""
+        per_core = {"per core": rate / self.server} if rate and self.server else {}
         return {
+            **per_core,
             "server CPU %": self.server * 100,
             "server waited %": self.server_waited * 100,
             "load CPU %": self.client * 100,

@@ -16,8 +16,8 @@ from loadtest.bench.scenarios import service
 
 SINGLE: Final = "one instance"
 _RIVALS: Final = 3
-_TOO_LATE: Final = frozenset({"BID_TOO_WEAK", "ALREADY_LEADING"})
-"""What a bid is refused with if others overtook it on the way."""
+_EXPECTED: Final = frozenset({"BID_TOO_WEAK", "ALREADY_LEADING", "UNAVAILABLE"})
+"""What a bid is refused with if others overtook it on the way, or if it was not settled in time."""
 
 
 async def measure(job: Job) -> Outcome:
@@ -35,9 +35,10 @@ async def measure(job: Job) -> Outcome:
     load = meter.read()
     p50, p99 = acks.percentile_ms(0.5), acks.percentile_ms(0.99)
     await running
-    if wrong := {code: count for code, count in ledger.refusals.items() if code not in _TOO_LATE}:
+    unavailable = ledger.refusals["UNAVAILABLE"]
+    if wrong := {code: count for code, count in ledger.refusals.items() if code not in _EXPECTED}:
         ledger.fault(f"refused: {wrong}")
-    details = {"p50 ms": p50, "p99 ms": p99, "answered/s": settled, **load.details()}
+    details = {"p50 ms": p50, "p99 ms": p99, "answered/s": settled, "unavailable": unavailable, **load.details(rate)}
     return {"rate": rate, "details": details, "faults": ledger.faults}
 
 

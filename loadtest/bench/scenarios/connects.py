@@ -46,7 +46,7 @@ async def measure(job: Job) -> Outcome:
         rate = (len(links) - before) / meter.seconds
         load = meter.read()
     close(links)
-    return {"rate": rate, "details": load.details(), "faults": ledger.faults}
+    return {"rate": rate, "details": load.details(rate), "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:

@@ -46,7 +46,7 @@ async def measure(job: Job) -> Outcome:
     await idle.wait()
     if ledger.refusals:
         ledger.fault(f"refused: {dict(ledger.refusals)}")
-    return {"rate": rate, "details": load.details(), "faults": ledger.faults}
+    return {"rate": rate, "details": load.details(rate), "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:

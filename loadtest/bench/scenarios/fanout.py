@@ -68,16 +68,21 @@ async def measure(job: Job) -> Outcome:
     bidding = Bidding(ledger, bidders, [auction])
     pump = Pump(bidding, ledger, crowd)
     await pump.run(job.warm_up)
-    meter, received, accepted = Meter(job.pids), ledger.received, bidding.accepted
+    meter, received, taken, accepted = Meter(job.pids), ledger.received, ledger.frames, bidding.accepted
     await pump.run(job.seconds)
     rate = (ledger.received - received) / meter.seconds
+    frames = (ledger.frames - taken) / meter.seconds
     events = (bidding.accepted - accepted) / meter.seconds
     load = meter.read()
     if not await pump.finish():
         ledger.fault("events were lost")
     if {link.seqs[f"auction:{auction}"] for link in members} != {members[0].seqs[f"auction:{auction}"]}:
         ledger.fault("members are at different seqs")
-    return {"rate": rate, "details": {"events/s": events, **load.details()}, "faults": ledger.faults}
+    return {
+        "rate": rate,
+        "details": {"events/s": events, "frames/s": frames, **load.details(rate)},
+        "faults": ledger.faults,
+    }
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
