@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -104,22 +103,26 @@ def _with_mutated_streams(stream: bytes, seed: int) -> list[bytes]:
 
 
 def connections(inputs: int, *, seed: bool = False) -> None:
-    """Connections to a harness, by their share: WebSocket, polling, bytes."""
+    """Connections to a harness: a third each by WebSocket, by polling, and as bytes after the handshake."""
+    kinds: list[tuple[Callable[..., Coroutine[Any, Any, None]], st.SearchStrategy[Any]]] = [
+        (talk_fuzz.check_talk, talk_fuzz.TALKS),
+        (talk_fuzz.check_bodies, talk_fuzz.BODIES),
+        (talk_fuzz.check_bytes, talk_fuzz.BYTES),
+    ]
     with _loop() as run:
         url, neighbour, close = _serve(run)
-        try:
-            for check, said in (
-                (talk_fuzz.check_talk, talk_fuzz.TALKS),
-                (talk_fuzz.check_bodies, talk_fuzz.BODIES),
-                (talk_fuzz.check_bytes, talk_fuzz.BYTES),
-            ):
-                _examine(partial(_say, run, check, url, neighbour), inputs // 3, said, seed=seed)
-        finally:
-            close()
+        for speak, strategy in kinds:
+            _examine(_spoken(run, speak, url, neighbour), inputs // len(kinds), strategy, seed=seed)
+        close()
 
 
-def _say(run: Run, check: Callable[..., Coroutine[Any, Any, None]], url: str, neighbour: Any, said: Any) -> None:
-    run(check(url, neighbour, said))
+def _spoken(
+    run: Run, speak: Callable[..., Coroutine[Any, Any, None]], url: str, neighbour: talk_fuzz.Neighbour
+) -> Callable[[Any], None]:
+    def check(said: Any) -> None:
+        run(speak(url, neighbour, said))
+
+    return check
 
 
 PROPERTIES: Final = {"packets": packets, "payloads": payloads, "frames": frames, "connections": connections}

@@ -70,6 +70,7 @@ async def check_bodies(url: str, neighbour: Neighbour, bodies: list[str]) -> Non
                     raise Closed(status)
             while await wire.receive() != _ANSWER:
                 pass
+            assert await wire.post("1") == (200, "ok")
     await neighbour.unharmed()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.fuzz import PROPERTIES
 
-INPUTS = {"packets": 6_000, "payloads": 3_000, "frames": 400, "connections": 150}
+INPUTS = {"packets": 10_000, "payloads": 10_000, "frames": 4_000, "connections": 300}
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
