@@ -10,7 +10,7 @@ MAX_AMOUNT: Final = 2**53 - 1
 
 def is_integer(value: Any) -> TypeGuard[int]:
     """An int and nothing that merely compares like one: no bool, no float."""
-    return type(value) is int
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_amount(value: Any) -> TypeGuard[int]:
