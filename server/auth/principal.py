@@ -26,6 +26,11 @@ class Principal:
     moderator: bool = False
 
     @property
+    def rights(self) -> tuple[str, bool, bool]:
+        """What the token says about what the user may do; of two equal ones neither gives more."""
+        return self.role, self.admin, self.moderator
+
+    @property
     def may_moderate(self) -> bool:
         """Moderators and admins."""
         return self.moderator or self.admin

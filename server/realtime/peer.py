@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import structlog
 
-from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.clock import Clock, new_id
 from server.errors import AppError
@@ -154,11 +153,10 @@ class Peer:
         for connection in self._connections.values():
             connection.emit(event, payload)
 
-    def renew(self, principal: Principal) -> None:
-        """The user has a newer token: it holds for every namespace that it has entered."""
-        for connection in self._connections.values():
-            if connection.principal is not None and connection.principal.id == principal.id:
-                connection.renew(principal)
+    def connections_of(self, user: str) -> list[Connection]:
+        """The namespaces that the client has entered as this user."""
+        entered = self._connections.values()
+        return [one for one in entered if one.principal is not None and one.principal.id == user]
 
     def expel(self, name: str) -> None:
         """Make the client leave a namespace; the official one doesn't come back by itself. Nothing happens if it isn't there."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, Field
 
+from server.auth.principal import Principal
 from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.errors import AppError
@@ -172,6 +173,16 @@ class Subscriptions:
             "more": opening.more,
         }
 
+    async def _lost(self, connection: Connection, principal: Principal) -> list[Subscription]:
+        """What the client watches by a right that the newer token does not give: its user's role may have changed meanwhile."""
+        return [
+            subscription
+            for each in connection.peer.connections_of(principal.id)
+            if each.principal is not None and each.principal.rights != principal.rights
+            for stream, subscription in list(each.subscriptions.items())
+            if not await self._streams.permitted(principal, stream)
+        ]
+
     def _subscription(self, connection: Connection, stream: str) -> Subscription:
         if isinstance(connection, RecoverableConnection):
             return RecoverableSubscription(connection, stream, self._streams, self._watchers)
@@ -190,17 +201,23 @@ class Subscriptions:
         return {"t0": body.t0, "t1": connection.arrived, "t2": self._clock.now()}
 
     async def reauthenticate(self, connection: Connection, body: Reauthenticate) -> dict[str, Any]:
-        """Take a newer token of the same user.
+        """Take a newer token of the same user, for every namespace that it has entered on this transport.
 
         Raises:
-            AppError: UNAUTHENTICATED for a bad token or a client that connected without one, FORBIDDEN for another user's.
+            AppError: UNAUTHENTICATED for a bad token or a client that connected without one, FORBIDDEN for another user's; then
+                everything is as before.
         """
         user = connection.require().id
         principal = await self._tokens.authenticate(body.token)
         if principal.id != user:
             raise AppError("FORBIDDEN", "The token is another user's")
-        if not connection.closed:
-            connection.peer.renew(principal)
+        lost = await self._lost(connection, principal)
+        if connection.closed:
+            return {"expires_in": 0}  # nobody hears it any more
+        for each in connection.peer.connections_of(user):
+            each.renew(principal)
+        for subscription in lost:
+            subscription.close("not permitted any more")
         # The logout may have passed between the look at the denylist and the registration just made.
         if self._tokens.revoked(principal.session):
             connection.peer.close("session revoked")
