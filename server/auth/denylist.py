@@ -9,7 +9,9 @@ out. What the process remembers still counts, each unchecked token is counted in
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -24,6 +26,9 @@ LONGEST_S: Final = 604_800
 
 _MARGIN_S: Final = 60
 """A token may still be issued while its session is being revoked."""
+
+_TOGETHER: Final = 200
+"""Sessions asked for at a time."""
 
 _LOG_EVERY_S: Final = 10.0
 _PRUNE_EVERY_S: Final = 60.0
@@ -61,6 +66,8 @@ class Denylist:
         self._known: dict[str, int] = {}
         self._pruned = time.monotonic()
         self._logged = -_LOG_EVERY_S
+        self._waiting: list[tuple[str, asyncio.Future[bool | None]]] = []
+        self._asking: asyncio.Task[None] | None = None
 
     def remember(self, session: str) -> bool:
         """Note that a session is revoked; False if that was known."""
@@ -80,11 +87,7 @@ class Denylist:
         if not self._link.up:
             self._unchecked("Redis is down")
             return False
-        try:
-            found = await self._link.client.exists(_entry(session))
-        except (RedisError, OSError, TimeoutError) as error:
-            self._unchecked(str(error))
-            return False
+        found = await self._ask(session)
         if found:
             self.remember(session)
         return bool(found)
@@ -98,6 +101,42 @@ class Denylist:
             await self._link.client.set(_entry(session), b"1", ex=self.lifetime_s)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("denylist.write_failed", error=str(error))
+
+    async def _ask(self, session: str) -> bool | None:
+        """What Redis says; None: nothing. Those who ask while an answer is under way share the next question: when thousands come
+        back at once, a round trip for each would cost more than all the rest of their welcome.
+        """
+        answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((session, answer))
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._answer_all(), name="denylist")
+        return await answer
+
+    async def _answer_all(self) -> None:
+        some: list[tuple[str, asyncio.Future[bool | None]]] = []
+        try:
+            while self._waiting:
+                some, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
+                answers = await self._look_up([session for session, _ in some])
+                for (_, waiting), answer in zip(some, answers, strict=True):
+                    if not waiting.done():  # its caller may be gone
+                        waiting.set_result(answer)
+        finally:
+            self._asking = None
+            for _, waiting in (*some, *self._waiting):  # only after a failure is there anybody
+                waiting.cancel()
+            self._waiting.clear()
+
+    async def _look_up(self, sessions: Sequence[str]) -> Sequence[bool | None]:
+        try:
+            async with self._link.client.pipeline(transaction=False) as pipeline:
+                for session in sessions:
+                    pipeline.exists(_entry(session))
+                return [bool(found) for found in await pipeline.execute()]
+        except (RedisError, OSError, TimeoutError) as error:
+            for _ in sessions:
+                self._unchecked(str(error))
+            return [None] * len(sessions)
 
     def _unchecked(self, reason: str) -> None:
         AUTH_UNCHECKED.inc()

@@ -11,6 +11,8 @@ import hmac
 from typing import Any, Final, Protocol
 
 import jwt
+import orjson
+from jwt.utils import base64url_decode, base64url_encode
 
 from server.auth.principal import Principal
 from server.clock import Clock, new_id
@@ -55,6 +57,7 @@ class Tokens:
         self._secret = secret.encode() if isinstance(secret, str) else secret
         if len(self._secret) < LEAST_SECRET:
             raise ValueError(f"RIALTO_TOKEN_SECRET must have {LEAST_SECRET} bytes or more")
+        self._header = jwt.encode({}, self._secret, algorithm=ALGORITHM).partition(".")[0] + "."
         self._clock = clock
         self.lifetime_s = lifetime_s
         self._denylist = denylist
@@ -109,6 +112,8 @@ class Tokens:
         if not isinstance(token, str) or not 0 < len(token) <= _LONGEST:
             raise AppError("UNAUTHENTICATED")
         try:
+            if token.startswith(self._header):
+                return self._own_claims(token)
             # Expiry is judged below, by the cluster's clock instead of the local one.
             return jwt.decode(
                 token,
@@ -118,6 +123,27 @@ class Tokens:
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise AppError("UNAUTHENTICATED") from error
+
+    def _own_claims(self, token: str) -> dict[str, Any]:
+        """The claims of a token with the very header that `issue` writes. Every request brings one: this takes a tenth of the
+        library's time, most of which goes into looking at the key again.
+
+        Raises:
+            ValueError: not signed with our key, or not claims of ours.
+        """
+        signed, _, signature = token.encode().rpartition(b".")
+        expected = base64url_encode(hmac.digest(self._secret, signed, "sha256"))
+        if not hmac.compare_digest(expected, signature):
+            raise ValueError("not signed with this key")
+        claims = orjson.loads(base64url_decode(signed[len(self._header) :]))
+        if (
+            not isinstance(claims, dict)
+            or "aud" in claims
+            or "nbf" in claims
+            or any(name not in claims for name in _REQUIRED)
+        ):
+            raise ValueError("other claims than ours")
+        return claims
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         user, session, role = claims["sub"], claims["sid"], claims["role"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -46,6 +47,24 @@ async def test_one_process_denies_and_another_refuses(link: RedisLink) -> None:
     assert await there.denies("s")
     assert there.remembers("s")
     assert not await there.denies("other")
+
+
+async def test_many_ask_together_and_each_gets_its_own_answer(link: RedisLink, redis_url: str) -> None:
+    denylist = Denylist(link, Clock(), 900)
+    for revoked in range(0, 500, 7):
+        await Denylist(link, Clock(), 900).deny(f"s{revoked}")
+    async with Redis.from_url(redis_url) as redis:
+        before = (await redis.info("stats"))["total_reads_processed"]
+        asking = [asyncio.create_task(denylist.denies(f"s{number}")) for number in range(500)]
+        gone = asyncio.create_task(denylist.denies("s7"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        answers = await asyncio.gather(*asking)
+        after = (await redis.info("stats"))["total_reads_processed"]
+    assert answers == [number % 7 == 0 for number in range(500)]
+    assert after - before < 100
+    assert gone.cancelled()
+    assert not await denylist.denies("another")
 
 
 async def test_entries_live_as_long_as_a_token_and_a_week_at_most(link: RedisLink, redis_url: str) -> None:
