@@ -31,7 +31,7 @@ _THING: Final = re.compile(r"<(\w+)>")
 _PARAMETER: Final = re.compile(r"(?<=/)[^/]*<[^/]*")
 _SLOT: Final = re.compile(r"(?<=/)[^/]*{[^/]*")
 _SUCCESS: Final = re.compile(r"2\d\d|ok")
-_READING: Final = frozenset({"GET", "subscribe", "unsubscribe", "sync_time"})
+_READING: Final = frozenset({"GET", "subscribe", "unsubscribe", "sync_time", "reauthenticate"})
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ COMMANDS: Final = (
         {"auction": "<auction>", "seq": "<bid>", "reason": "typo", "key": "<fresh>"}),
     Row("/bidding unsubscribe", "ok  ok  ok  ok  ok  ok  ok  ok", {"stream": "auction:<auction>"}),
     Row("/bidding sync_time",  "ok  ok  ok  ok  ok  ok  ok  ok", {"t0": 1}),
+    Row("/bidding reauthenticate", "401 403 ok  403 403 403 403 403", {"token": "<member_token>"}),
+    Row("/bidding reauthenticate", "401 401 401 401 401 401 401 401", {"token": "bad"}),
 
     Row("/chat send",          "401 403 ok  ok  ok  403 403 403", {"room": "<room>", **_SAID}, harmless=True),
     Row("/chat send",          "401 403 ok  ok  ok  403 403 403", {"room": "<invited_room>", **_SAID}, harmless=True),
@@ -70,10 +72,14 @@ COMMANDS: Final = (
     Row("/chat typing",        "401 404 404 404 404 404 404 404", {"room": "<unknown>", "on": True}),
     Row("/chat unsubscribe",   "401 ok  ok  ok  ok  ok  ok  ok ", {"stream": "room:<room>"}),
     Row("/chat sync_time",     "401 ok  ok  ok  ok  ok  ok  ok ", {"t0": 1}),
+    Row("/chat reauthenticate", "401 403 ok  403 403 403 403 403", {"token": "<member_token>"}),
+    Row("/chat reauthenticate", "401 401 401 401 401 401 401 401", {"token": "bad"}),
 
     Row("/notifications read", "401 ok  ok  ok  ok  ok  ok  ok ", {"seq": 0}, harmless=True),
     Row("/notifications unsubscribe", "401 ok  ok  ok  ok  ok  ok  ok ", {"stream": "user:<member>"}),
     Row("/notifications sync_time", "401 ok  ok  ok  ok  ok  ok  ok ", {"t0": 1}),
+    Row("/notifications reauthenticate", "401 403 ok  403 403 403 403 403", {"token": "<member_token>"}),
+    Row("/notifications reauthenticate", "401 401 401 401 401 401 401 401", {"token": "bad"}),
 )
 # fmt: on
 

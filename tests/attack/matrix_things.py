@@ -213,6 +213,11 @@ async def _later(stage: Stage) -> None:
     stage.things["later"] = stage.market.later(30 * HOUR_MS)
 
 
+@makes("member_token")
+async def _member_token(stage: Stage) -> None:
+    stage.things["member_token"] = (await stage.person("member")).token
+
+
 @makes("unknown")
 async def _unknown(stage: Stage) -> None:
     """An id that nobody gave out."""

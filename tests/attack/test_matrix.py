@@ -108,7 +108,7 @@ def test_rows_that_are_taken_out_are_missed(market: Market) -> None:
 def test_rows_of_what_is_gone_are_noticed(market: Market) -> None:
     router = copied(route for route in market.context.router if route.path != "/blocks")
     gone = without_target(ROWS, router, [it for it in market.context.sockets if it.name != "/notifications"])
-    commands = ("read", "subscribe", "sync_time", "unsubscribe")
+    commands = ("read", "reauthenticate", "subscribe", "sync_time", "unsubscribe")
     assert gone == [*(f"/notifications {command}" for command in commands), "GET /blocks", "POST /blocks"]
 
 
