@@ -28,6 +28,7 @@ from server.realtime.session import (
     SERVER_DISCONNECT,
     TRANSPORT_CLOSE,
     UPGRADE_TIMEOUT_S,
+    Receive,
     Refused,
     Session,
 )
@@ -40,12 +41,10 @@ log = structlog.get_logger(__name__)
 class Listener(Protocol):
     """What is told of the sessions' life, in the turn of the loop in which it happens. Nothing of it may block or raise."""
 
-    def opened(self, session: Session) -> None:
-        """A session began."""
-        ...
-
-    def received(self, session: Session, data: str | bytes) -> None:
-        """A message came in: a Socket.IO packet or a binary attachment. `session.hold()` keeps others from following."""
+    def opened(self, session: Session) -> Receive:
+        """A session began. What is returned is called with each of its messages, Socket.IO packets and binary attachments;
+        `session.hold()` keeps others from following.
+        """
         ...
 
     def closed(self, session: Session, reason: str) -> None:
@@ -205,7 +204,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
             "pingTimeout": int(self.ping_timeout * 1000),
             "maxPayload": self.max_http_buffer_size,
         }
-        self.listener.opened(session)
+        session.receive = self.listener.opened(session)
         session.write(Frame(b"0" + orjson.dumps(opening)))
         self._pings.add(session)
         if not upgrade:

@@ -52,8 +52,10 @@ class Frame:
     def websocket(self) -> bytes:
         """The packet as one WebSocket text frame, attachments as binary ones; made at first use and kept."""
         if self._websocket is None:
-            head = header(_TEXT, len(self.packet)) + self.packet if self.packet else b""
-            self._websocket = head + self._binary() if self.attachments else head
+            packet = self.packet
+            size = len(packet)
+            data = (_SHORT[size] if size < len(_SHORT) else header(_TEXT, size)) + packet
+            self._websocket = data + self._binary() if self.attachments else data
         return self._websocket
 
     @property
@@ -91,6 +93,9 @@ def header(first: int, size: int) -> bytes:
         return bytes((first, 126)) + size.to_bytes(2, "big")
     return bytes((first, 127)) + size.to_bytes(8, "big")
 
+
+_SHORT: Final = (b"", *(header(_TEXT, size) for size in range(1, 126)))
+"""Headers of short packets, which most are; none where there is no packet."""
 
 PING: Final = Frame(b"2")
 CLOSE: Final = Frame(b"1")

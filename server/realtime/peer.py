@@ -227,12 +227,11 @@ class Peer:
             self.dismiss()
 
     def _begin(self, data: str | bytes) -> None:
-        command = head(data) if type(data) is str and self._partial is None else None
-        connection = self._connections.get(command.namespace) if command is not None else None
-        if command is not None and connection is not None:
-            assert type(data) is str
-            self._event(connection, command, data)
-            return
+        if type(data) is str and self._partial is None:
+            command = head(data)
+            if command is not None and (connection := self._connections.get(command.namespace)) is not None:
+                self._event(connection, command, data)
+                return
         try:
             packet = self._assemble(data)
             if packet is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -42,6 +43,14 @@ SLOW_CLIENT: Final = "slow client"
 _MESSAGE, _PONG, _CLOSE = "4", "3", "1"
 
 
+Receive = Callable[[str | bytes], None]
+"""What takes a session's messages."""
+
+
+def _nobody(_data: str | bytes) -> None:
+    return None
+
+
 class Refused(Exception):
     """A request that is answered with Engine.IO's error object `{code, message}`."""
 
@@ -70,6 +79,7 @@ class Session:
         sid: its id, which begins with the instance's name.
         address: of the client, past trusted proxies.
         user: whatever the listener keeps with it.
+        receive: takes its messages, as the listener said.
         connected: whether the opening was answered.
         upgraded: whether a WebSocket is its transport.
         upgrading: whether one is about to be.
@@ -92,6 +102,7 @@ class Session:
         "closed",
         "connected",
         "held",
+        "receive",
         "server",
         "sid",
         "upgraded",
@@ -103,6 +114,7 @@ class Session:
         self.sid = sid
         self.address = address
         self.user: Any = None
+        self.receive: Receive = _nobody
         self.connected = False
         self.upgraded = False
         self.held = False
@@ -226,7 +238,7 @@ class Session:
         """Take in one Engine.IO packet; a malformed one ends the session."""
         kind = packet[:1]
         if kind == _MESSAGE:
-            self.server.listener.received(self, packet[1:])
+            self.receive(packet[1:])
         elif kind == _PONG:
             self.server.alive(self)
         elif kind == _CLOSE:
@@ -286,7 +298,7 @@ class Session:
                 if self.closed:
                     break
                 if packet[:1] == "b":
-                    self.server.listener.received(self, base64.b64decode(packet[1:].encode(), validate=True))
+                    self.receive(base64.b64decode(packet[1:].encode(), validate=True))
                 else:
                     self.accept(packet)
         except (UnicodeDecodeError, binascii.Error) as error:
@@ -345,10 +357,12 @@ class Session:
         if websocket is self._websocket:
             if self.closed:
                 return
-            if isinstance(data, str):
-                self.accept(data)
+            if type(data) is not str:
+                self.receive(data)
+            elif data[:1] == _MESSAGE:
+                self.receive(data[1:])
             else:
-                self.server.listener.received(self, data)
+                self.accept(data)
         elif websocket is self._probe:
             self._upgrade(websocket, data)
 

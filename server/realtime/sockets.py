@@ -21,7 +21,7 @@ from server.realtime.metrics import ACTIVE_USERS, TRANSPORTS
 from server.realtime.namespace import Namespace
 from server.realtime.peer import CONNECT_TIMEOUT_S, Call, Edge, Peer
 from server.realtime.recovery import Recovery
-from server.realtime.session import Session
+from server.realtime.session import Receive, Session
 from server.realtime.sessions import LiveSessions
 from server.realtime.subscriptions import Subscriptions
 from server.realtime.watchers import INTERVAL_S, RedisSource, Watchers
@@ -167,13 +167,10 @@ class Sockets:
 
     # the engine's listener
 
-    def opened(self, session: Session) -> None:
+    def opened(self, session: Session) -> Receive:
         """A transport was opened."""
-        session.user = self._peers[session.sid] = Peer(session, self._edge)
-
-    def received(self, session: Session, data: str | bytes) -> None:
-        """A message arrived."""
-        session.user.receive(data)
+        peer = session.user = self._peers[session.sid] = Peer(session, self._edge)
+        return peer.receive
 
     def closed(self, session: Session, reason: str) -> None:
         """A transport is closed."""

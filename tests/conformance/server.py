@@ -20,7 +20,7 @@ from server.limits.limits import Limits
 from server.realtime import Connection, Namespace, Sockets, frames
 from server.realtime.engine import Engine, Server
 from server.realtime.frames import Frame
-from server.realtime.session import Session
+from server.realtime.session import Receive, Session
 from server.settings import Settings
 from server.streams.bus import MemoryBus
 from server.streams.memory import MemoryEventStore
@@ -56,12 +56,13 @@ class Everybody(Tokens):
 class Echo:
     """Sends each message of a session back as it came."""
 
-    def opened(self, session: Session) -> None:
+    def opened(self, session: Session) -> Receive:
         """Nothing is sent by itself."""
 
-    def received(self, session: Session, data: str | bytes) -> None:
-        """Send it back."""
-        session.write(Frame(b"4" + data.encode()) if isinstance(data, str) else Frame(b"", (data,)))
+        def send_back(data: str | bytes) -> None:
+            session.write(Frame(b"4" + data.encode()) if isinstance(data, str) else Frame(b"", (data,)))
+
+        return send_back
 
     def closed(self, session: Session, reason: str) -> None:
         """Nothing was kept of it."""
