@@ -33,13 +33,12 @@ from server.streams.kinds import StreamKind
 from server.streams.pending import Answer, Pending, replay
 from server.streams.stage import Stage
 from server.streams.store import Appended, EventStore, StoreUnavailable
+from server.streams.turns import Turns
 
 log = structlog.get_logger(__name__)
 
-_RIVAL_MEMORY_S: Final = 0.25
-_WINNER_WAIT_S: Final = (0.002, 0.004)
-"""When a rival was met lately, the winner of a race waits this long before its next batch, so that all get their turn
-(measured in design.md: losers that back off starve, winners that wait share evenly)."""
+_TURNS_AWAITED: Final = 8
+"""After so many turns of others a batch is tried whosever turn it is."""
 
 _LEAST_BATCH: Final = 32
 """A batch takes half of the commands under way, so that one half is decided while the other is written; so many it always takes."""
@@ -90,7 +89,7 @@ class ActiveStream:
         self._looking_ahead = False
         self._runner: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self._met_rival_at = -1.0
+        self._turns = Turns(source)
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
@@ -141,8 +140,11 @@ class ActiveStream:
             while self._queue or self._ahead is not None:
                 stage = None
                 await self._opened()
+                await self._await_turn()
+                began = asyncio.get_running_loop().time()
                 stage = self._take()
-                await self._land(stage)
+                if await self._land(stage):
+                    self._turns.took(asyncio.get_running_loop().time() - began)
         except StoreUnavailable as error:
             log.warning("streams.unavailable", stream=self.name, error=str(error))
         except Exception:
@@ -191,8 +193,9 @@ class ActiveStream:
 
     def _fill(self, stage: Stage) -> bool:
         """Decide what waits. False: a defect in folding has spoilt the stage; who caused it is answered, the rest waits again."""
-        queue = self._queue
-        limit = min(self._settings.append_batch, max(_LEAST_BATCH, self._under_way(stage) // 2))
+        queue, limit = self._queue, self._settings.append_batch
+        if not self._contested():
+            limit = min(limit, max(_LEAST_BATCH, self._under_way(stage) // 2))
         while queue and len(stage.pendings) < limit:
             pending = queue.popleft()
             if pending.future.done():
@@ -238,23 +241,37 @@ class ActiveStream:
         for pending in stage.pendings:
             self._known.pop(pending.id, None)
 
-    async def _land(self, stage: Stage) -> None:
+    async def _await_turn(self) -> None:
+        """While others write to the stream, too: wait for one's turn, and learn what they have written."""
+        loop = asyncio.get_running_loop()
+        for _ in range(_TURNS_AWAITED):
+            if not (wait_s := self._turns.wait_s(loop.time())):
+                return
+            await asyncio.sleep(wait_s)
+            seq = self.folded.seq
+            try:
+                await self.folded.catch_up()
+            except StoreUnavailable:
+                return
+            if self.folded.seq == seq:
+                return
+
+    async def _land(self, stage: Stage) -> bool:
         """Write what was decided, and answer it; what does not win waits again, and so does what was decided on top of it.
 
         Raises:
             StoreUnavailable: the store could not be asked before all callers were gone.
         """
         if not stage.pendings:
-            return
+            return False
         self._flying = stage
         if not (await self._append(stage) if stage.events else await self._confirm(stage)):
             self._put_back(stage)
-            return
+            return False
         await self._answer(stage)
         self._forget(stage)
         self.folded.keep_snapshot(self._settings.snapshot_every)
-        if stage.events and self._contested():
-            await asyncio.sleep(random.uniform(*_WINNER_WAIT_S))
+        return True
 
     async def _append(self, stage: Stage) -> bool:
         """Write what was decided. False: somebody else's events came first, they are folded, decide again."""
@@ -284,8 +301,6 @@ class ActiveStream:
         self._drop_ahead()
         if appended is not None and appended.conflict == "key":
             await self._learn_key(stage, stage.events[appended.inserted])
-        elif appended is not None:
-            self._met_rival_at = asyncio.get_running_loop().time()
         await self._insist(stage, self.folded.catch_up)
 
     async def _confirm(self, stage: Stage) -> bool:
@@ -327,7 +342,7 @@ class ActiveStream:
 
     def _contested(self) -> bool:
         """Whether another instance has lately written to the stream."""
-        return asyncio.get_running_loop().time() - self._met_rival_at < _RIVAL_MEMORY_S
+        return self._turns.contested(asyncio.get_running_loop().time())
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -335,14 +350,13 @@ class ActiveStream:
         """Pass durable events on. Those that were not expected are looked through for commands that wait for them."""
         if self._flying is None or news is not self._flying.events:
             self._recognise(news)
-        if self.folded.opened:  # while it opens, it reads what was delivered long ago
+        if self.folded.opened:  # while it opens, it reads what was written and delivered long ago
+            self._turns.wrote(news[-1].source, asyncio.get_running_loop().time())
             self._committed(self.name, news)
 
     def _recognise(self, news: Sequence[StoredEvent]) -> None:
         for event in news:
-            if event.source != self._source:
-                self._met_rival_at = asyncio.get_running_loop().time()
-            elif event.command is not None and (pending := self._known.pop(event.command, None)) is not None:
+            if event.command is not None and (pending := self._known.pop(event.command, None)) is not None:
                 pending.settle(Answer(event.answer or {}))
 
     async def _answer(self, stage: Stage) -> None:
