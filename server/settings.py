@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -147,6 +147,16 @@ class Settings(BaseSettings):
     socket_recovery_s: float = Field(
         120.0, ge=0.1, le=86_400, description="how long after it was last told where it stands a client may come back"
     )
+    admin_ui: Literal["off", "production", "development"] = Field(
+        "off",
+        description="serve the Socket.IO Admin UI's namespace /admin: in production with numbers only, in development with every "
+        "client and everything that is said; for admins' tokens and whoever knows the password",
+    )
+    admin_ui_username: str = Field("", description="name that the Admin UI's page may be entered with")
+    admin_ui_password_hash: SecretStr = Field(
+        SecretStr(""), description="Argon2 hash of the password that belongs to it"
+    )
+    admin_ui_read_only: bool = Field(False, description="the Admin UI may neither disconnect clients nor emit to them")
     fanout_tick_ms: int = Field(
         10, ge=0, le=1_000, description="how long a busy stream's events may gather to travel together; 0: not at all"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import BaseModel, ValidationError
 
+from server.auth.principal import Principal
 from server.errors import CODES, AppError
 from server.web.validation import field_errors
 
@@ -79,6 +80,23 @@ class SocketEvent:
     summary: str
 
 
+class TurnedAway(Exception):
+    """A gate lets somebody not in; the message is what the client is told."""
+
+
+class Gate(Protocol):
+    """Who may enter a namespace that does not go by access tokens alone."""
+
+    async def __call__(self, auth: dict[str, Any], address: str) -> Principal | None:
+        """Who it is, by what was sent to connect; None for somebody without an account.
+
+        Raises:
+            AppError: its code is what the client is told.
+            TurnedAway
+        """
+        ...
+
+
 class Observer(Protocol):
     """What a feature may want to know of its namespace's clients. Nothing of it may block or raise."""
 
@@ -109,6 +127,7 @@ class Namespace:
     Args:
         name: with its leading slash, such as `/bidding`.
         anonymous: whether a client without a token may connect. A bad token is refused all the same.
+        private: whether it is for operators: in no document, and without the commands that all others have.
         watchers: whether clients are told how many watch the streams that they watch here.
         carries: for the AsyncAPI document, the types of the events of the streams that are watched here, such as a discriminated
             union of models; they describe the events, nothing is validated.
@@ -117,6 +136,7 @@ class Namespace:
     Attributes:
         observers: are told of clients that come, go and watch.
         raws: handlers of raw events by name, see `raw`.
+        gate: says who may enter; None where access tokens do.
         recovery: opens connections that can be recovered, for clients that ask for it; None where they can't.
         greeting: called with each client that has connected and what it sent to do so, once it has been told that it is connected.
 
@@ -130,6 +150,7 @@ class Namespace:
         *,
         anonymous: bool = False,
         watchers: bool = False,
+        private: bool = False,
         carries: tuple[Any, ...] = (),
         description: str = "",
     ) -> None:
@@ -138,10 +159,12 @@ class Namespace:
         self.name = name
         self.anonymous = anonymous
         self.watchers = watchers
+        self.private = private
         self.carries = carries
         self.description = description
         self.observers: list[Observer] = []
         self.raws: dict[str, RawHandler] = {}
+        self.gate: Gate | None = None
         self.recovery: Recovery | None = None
         self.greeting: Callable[[Connection, dict[str, Any]], None] | None = None
         self._commands: dict[str, SocketCommand] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from time import monotonic
@@ -20,7 +20,7 @@ from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.deadlines import Alarms, Deadlines
 from server.realtime.metrics import COMMANDS, DISMISSED, REFUSED
-from server.realtime.namespace import Namespace, RawHandler, SocketCommand
+from server.realtime.namespace import Namespace, RawHandler, SocketCommand, TurnedAway
 from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head, parse, with_binary
 from server.realtime.recovery import RecoverableConnection
 from server.realtime.session import CLIENT_DISCONNECT, PARSE_ERROR, SERVER_DISCONNECT, TRANSPORT_CLOSE, Session
@@ -152,6 +152,11 @@ class Peer:
         """Emit an event in every namespace that the client has entered."""
         for connection in self._connections.values():
             connection.emit(event, payload)
+
+    @property
+    def connections(self) -> Collection[Connection]:
+        """The namespaces that the client has entered."""
+        return self._connections.values()
 
     def connections_of(self, user: str) -> list[Connection]:
         """The namespaces that the client has entered as this user."""
@@ -421,16 +426,20 @@ class Peer:
                 raise
             self._turn_away(name, "UNAVAILABLE")
         except Exception as error:
+        except TurnedAway as error:
+            self._turn_away(name, str(error))
             self._turn_away(name, _as_app_error(error, "connect").code)
 
     async def _admit(self, namespace: Namespace, auth: dict[str, Any]) -> None:
         token = auth.get("token")
-        if token is None:
-            if not namespace.anonymous:
-                raise AppError("UNAUTHENTICATED")
+        if namespace.gate is not None:
+            principal = await namespace.gate(auth, self.session.address)
+        elif token is not None:
+            principal = await self.edge.tokens.authenticate(token)
+        elif namespace.anonymous:
             principal = None
         else:
-            principal = await self.edge.tokens.authenticate(token)
+            raise AppError("UNAUTHENTICATED")
         if self.session.closed:
             return
         recovery = namespace.recovery if auth.get("recover") is True else None

@@ -96,6 +96,12 @@ class RecoverableConnection(Connection):
         if self._welcomed and not self.closed:
             self._session.write(frames.event(self.namespace.name, "offset", b'"%b"' % self.offset()))
 
+    def send(self, *arguments: Any) -> None:
+        """See Connection. A text at the end is taken for an offset by the client, so the true one follows."""
+        super().send(*arguments)
+        if isinstance(arguments[-1], str):
+            self.tell_offset()
+
     def close(self) -> None:
         """See Connection."""
         if not self.closed:

@@ -13,6 +13,7 @@ from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.limits.address import ClientAddresses
 from server.limits.limits import Limits
+from server.realtime.admin import AdminUI
 from server.realtime.connection import Connection
 from server.realtime.deadlines import Alarms, Deadlines
 from server.realtime.departure import see_off
@@ -95,6 +96,9 @@ class Sockets:
             arrivals=Deadlines(connect_timeout_s, partial(Peer.close, reason="connect timeout")),
             expiries=Alarms(clock.now, Connection.expire),
         )
+        self._admin = (
+            AdminUI(settings, tokens, clock, limits, instance, self._peers) if settings.admin_ui != "off" else None
+        )
         self._server = Server(
             self,
             ping_interval=settings.ping_interval_s,
@@ -111,7 +115,7 @@ class Sockets:
         ACTIVE_USERS.set_function(lambda: self.sessions.users)
 
     def __iter__(self) -> Iterator[Namespace]:
-        return iter(self._namespaces.values())
+        return (namespace for namespace in self._namespaces.values() if not namespace.private)
 
     def add(self, namespace: Namespace) -> Namespace:
         """Open a namespace, and give it the commands that all have.
@@ -135,6 +139,10 @@ class Sockets:
         """
         if unknown := self._recoverable - self._namespaces.keys():
             raise ValueError(f"RIALTO_SOCKET_RECOVERY names unknown namespaces: {sorted(unknown)}")
+        if self._admin is not None:
+            self._admin.watch(self._namespaces.values())
+            self._namespaces[self._admin.namespace.name] = self._admin.namespace
+            self._server.eio.listener = self._admin.tapped(self)
         self._server.eio.attach(app, PATH)
 
     async def drain(self, rate: float, limit_s: float) -> None:
@@ -149,7 +157,7 @@ class Sockets:
         await self._server.eio.shutdown()
         await self._edge.calls.emptied()
         await self._watchers.stop()
-        for observer in [observer for namespace in self for observer in namespace.observers]:
+        for observer in [observer for namespace in self._namespaces.values() for observer in namespace.observers]:
             await observer.stop()
 
     def close_session(self, session_id: str) -> int:
