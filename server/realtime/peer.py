@@ -425,9 +425,9 @@ class Peer:
             if not call.is_late():
                 raise
             self._turn_away(name, "UNAVAILABLE")
-        except Exception as error:
         except TurnedAway as error:
             self._turn_away(name, str(error))
+        except Exception as error:
             self._turn_away(name, _as_app_error(error, "connect").code)
 
     async def _admit(self, namespace: Namespace, auth: dict[str, Any]) -> None:
