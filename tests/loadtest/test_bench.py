@@ -61,7 +61,7 @@ class TestLedger:
         ledger.sent[5] = 0.0
         ledger.take(ledger.parse(frame(events(1)), START))
         ledger.take(ledger.parse(frame(events(2, amount=6)), START))
-        assert sum(ledger.late.counts) == 1
+        assert sum(ledger.late().counts) == 1
 
     def test_remembers_no_more_frames_than_it_may(self) -> None:
         ledger = Ledger()

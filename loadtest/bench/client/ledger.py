@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,8 @@ _KEPT: Final = 4096
 """Frames whose contents are remembered; members that lag further behind parse them again."""
 
 _SHOWN: Final = 5
+_STEPS: Final = 4000
+"""Of the clock per second, for arrivals."""
 
 
 @dataclass(slots=True)
@@ -21,8 +24,9 @@ class Span:
     """Consecutive events of one stream, as one frame carries them.
 
     Attributes:
-        sent: when the commands behind them were sent, if that is noted (`Ledger.sent`), s on this process's clock.
-        decided: the events' own `t`, s since the epoch; only with `sent`.
+        amounts: of the bids that they are; 0 for other events.
+        sent: when these were sent, if that is noted (`Ledger.sent`), s on this process's clock.
+        arrivals: how many members got them how many steps (see `Histogram`) after the clock's zero.
     """
 
     stream: str
@@ -31,6 +35,7 @@ class Span:
     count: int
     amounts: Sequence[int]
     sent: Sequence[float] = ()
+    arrivals: Counter[int] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Span:
@@ -55,9 +60,9 @@ class Histogram:
     def __init__(self) -> None:
         self.counts = [0] * 240_000
 
-    def add(self, seconds: float) -> None:
-        """One more."""
-        self.counts[min(max(int(seconds / self.STEP_S), 0), 239_999)] += 1
+    def add(self, seconds: float, count: int = 1) -> None:
+        """One more, or several."""
+        self.counts[min(max(math.floor(seconds / self.STEP_S), 0), len(self.counts) - 1)] += count
 
     def percentile_ms(self, share: float) -> float:
         """0.5 gives the median, upper edge of its step; 0 if there is nothing."""
@@ -79,7 +84,6 @@ class Ledger:
         refusals: error codes, and how many.
         faults: what broke a promise, and how often.
         sent: when the bid of an amount was sent; filled by whoever wants `late`.
-        late: from sending to receipt of events, one entry per event and member; only of events in `sent`.
     """
 
     def __init__(self) -> None:
@@ -89,7 +93,7 @@ class Ledger:
         self.refusals: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.sent: dict[int, float] = {}
-        self.late = Histogram()
+        self._late = Histogram()
 
     def parse(self, payload: bytes, start: int) -> Span:
         """The span in a frame that nobody saw before; remembered by its bytes."""
@@ -102,7 +106,7 @@ class Ledger:
             span.sent = [self.sent[amount] for amount in span.amounts if amount in self.sent]
         if len(self.spans) >= _KEPT:
             for old in list(self.spans)[: _KEPT // 2]:
-                del self.spans[old]
+                self._settle(self.spans.pop(old))
         self.spans[payload] = span
         return span
 
@@ -111,9 +115,20 @@ class Ledger:
         self.received += span.count
         self.frames += 1
         if span.sent:
-            now, late = time.perf_counter(), self.late.counts
+            span.arrivals[int(time.perf_counter() * _STEPS)] += 1
+
+    def late(self) -> Histogram:
+        """From sending to receipt, one entry per event and member; only of events in `sent`."""
+        for span in self.spans.values():
+            self._settle(span)
+        return self._late
+
+    def _settle(self, span: Span) -> None:
+        """Enter what was noted once per frame for each of its events."""
+        for step, members in span.arrivals.items():
             for sent in span.sent:
-                late[min(int((now - sent) * 4000), 239_999)] += 1
+                self._late.add((step + 1) / _STEPS - sent, members)
+        span.arrivals.clear()
 
     def refused(self, answer: bytes) -> None:
         """A command was refused."""

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from typing import Final
 
 from loadtest.bench.case import Case, Scenario, Stage, Turn, at_most, checked
@@ -38,12 +39,12 @@ class Return:
 
     Attributes:
         back: for each link that is back, seconds after `began`.
-        failures: attempts that were in vain.
+        failures: attempts that were in vain, by reason.
     """
 
     def __init__(self, url: str, ledger: Ledger, links: list[Link]) -> None:
         self.back: list[float] = []
-        self.failures = 0
+        self.failures: Counter[str] = Counter()
         self.began = 0.0
         self._url = url
         self._ledger = ledger
@@ -65,9 +66,9 @@ class Return:
             try:
                 await link.open(self._url)
                 await link.resume()
-            except Lost:
+            except Lost as lost:
                 link.close()
-                self.failures += 1
+                self.failures[str(lost)] += 1
                 continue
             self.back.append(time.perf_counter() - self.began)
             if len(self.back) == len(self._links):
@@ -123,12 +124,12 @@ async def measure(job: Job) -> Outcome:
     back = sorted(returning.back) or [_PATIENCE_S]
     details = {
         "half back s": back[len(back) // 2],
-        "failed attempts": returning.failures,
+        "failed attempts": returning.failures.total(),
         "refused for now": ledger.refusals.total(),
         "events": sum(last[stream] - first for stream, first in seqs.items()),
         **load.details(),
     }
-    return {"all": back[-1], "details": details, "faults": ledger.faults}
+    return {"all": back[-1], "details": details, "failures": returning.failures, "faults": ledger.faults}
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:

@@ -39,7 +39,8 @@ async def measure(job: Job) -> Outcome:
         await asyncio.sleep(0.05)
     if {link.seqs[stream] for link in watchers} != {last} or ledger.received != bidding.accepted * len(watchers):
         ledger.fault(f"{ledger.received} deliveries of {bidding.accepted} events to {len(watchers)} watchers")
-    p50, p95, p99 = (ledger.late.percentile_ms(share) for share in (0.5, 0.95, 0.99))
+    late = ledger.late()
+    p50, p95, p99 = (late.percentile_ms(share) for share in (0.5, 0.95, 0.99))
     details = {"p50 ms": p50, "p99 ms": p99, "ack p50 ms": acks.percentile_ms(0.5)}
     details |= {"events/s": events, "deliveries/s": deliveries, **load.details()}
     return {"p95": p95, "details": details, "faults": ledger.faults}
