@@ -294,7 +294,7 @@ class Recovery:
 
     def offset(self, connection: RecoverableConnection) -> bytes:
         """Where a connection stands."""
-        return self.seals.offset(connection.sid, connection.seqs, self._clock.now() // 1000)
+        return self.seals.offset(connection.sid, connection.seqs, -(-self._clock.now() // 1000))
 
     def _refresh(self, connection: RecoverableConnection) -> None:
         connection.tell_offset()
