@@ -94,6 +94,10 @@ class Call:
             self._task.uncancel()
         return self._late
 
+    def end(self) -> None:
+        """It has been answered. Lets go of its task, whose context knows the call."""
+        self._task = None
+
     def _submitted(self) -> None:
         """It waits for its commit only."""
         self._peer.proceed(self)
@@ -190,7 +194,8 @@ class Peer:
             self._leaving = True
             return
         self._backlog = None
-        for connection in self._connections.values():
+        connections, self._connections = self._connections, {}
+        for connection in connections.values():
             connection.close()
 
     # what arrives
@@ -351,6 +356,7 @@ class Peer:
             await work
         finally:
             self.edge.calls.discard(call)
+            call.end()
             assert self._calls is not None
             self._calls.discard(call)
             if self._first is call:

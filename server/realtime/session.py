@@ -196,7 +196,9 @@ class Session:
             elif websocket is not None:
                 websocket.close()
         self._probe = None
+        self.receive = _nobody
         self.server.listener.closed(self, reason)
+        self.user = None
 
     def ping(self) -> None:
         """Ask the client whether it is there; it must answer within the ping timeout."""
@@ -370,6 +372,7 @@ class Session:
         """A WebSocket of this session is gone. Idempotent."""
         if websocket is self._websocket:
             self.end(TRANSPORT_CLOSE)
+            self._websocket = None  # so that nothing of it waits for the cycle collector, which looks seldom
         elif websocket is self._probe:
             self.stop_upgrade()
 

@@ -174,6 +174,7 @@ class WebSocket(Protocol):
         self._buffer = self._message = None
         self._closings.discard(self)
         self.session.lost(self)
+        self.transport = None
 
     # reading
 
