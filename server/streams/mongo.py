@@ -112,7 +112,7 @@ class MongoEventStore:
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """See EventStore."""
-        packed = zlib.compress(orjson.dumps(snapshot.state), 1)
+        packed = await asyncio.to_thread(zlib.compress, orjson.dumps(snapshot.state), 1)  # it may take 50 ms
         if len(packed) > _SNAPSHOT_LIMIT:
             return
         document = {

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-_MEMORY_S: Final = 0.25
+_MEMORY_S: Final = 0.5
 """Who has not written for so long is no rival any more."""
 
-_TURN_S: Final = (0.002, 0.05)
+_TURN_S: Final = (0.002, 0.1)
 """Bounds of what a turn is taken to last; the first guess is the least."""
 
 _SHARE: Final = 0.2
