@@ -126,6 +126,28 @@ it("begins anew when the login is another's, or nobody's", async () => {
   socket.close();
 });
 
+it("begins anew when it may not read a room any more", async () => {
+  const { job, auction } = await posted(owner);
+  await bid(auction);
+  const room = (await ok("POST", "/rooms", { token: owner.token, body: { kind: "job", job: job.id }, key: newKey() })).id;
+  const stream = `room:${room}`;
+  await ok("POST", `/rooms/${room}/messages`, { token: ann.token, body: { text: "Hello" }, key: newKey() });
+  const socket = await enter(ann, "/chat");
+  assert.ok((await command(socket, "subscribe", { stream })).ok);
+  socket.io.reconnection(false);
+  await lose(socket);
+  const { me } = await ok("GET", `/rooms/${room}`, { token: ann.token });
+  await ok("DELETE", `/rooms/${room}/members/${encodeURIComponent(me)}`, { token: owner.token });
+  await ok("POST", `/rooms/${room}/messages`, { token: owner.token, body: { text: "Gone?" }, key: newKey() });
+  const again = settled(socket);
+  socket.connect();
+  await again;
+  assert.equal((await command(socket, "subscribe", { stream })).error.code, "FORBIDDEN");
+  assert.deepEqual(socket.connections.map(([recovered]) => recovered), [false, false]);
+  assert.deepEqual(received(socket, stream), []);
+  socket.close();
+});
+
 it("is refused after a logout, and recovers with a new login", async () => {
   const leaver = await login(ann);
   const socket = await enter(leaver, "/notifications");
