@@ -8,7 +8,7 @@ from typing import Any
 from models.rules.auction.amounts import is_amount, is_integer
 from models.rules.auction.fields import invalid_field
 from models.rules.auction.resolution import Resolution
-from models.rules.auction.state import ACCEPTED, AWARDED, CANCELLED, CLOSED, PAUSED, State
+from models.rules.auction.state import ACCEPTED, AWARDED, CANCELLED, CLOSED, OPEN, PAUSED, State
 from models.rules.auction.terms import Terms
 from models.rules.stream import Command, Rejected
 from models.rules.times import to_rfc3339
@@ -26,6 +26,8 @@ def require_not_over(state: State, t: int) -> None:
 
 def require_running(state: State, t: int) -> None:
     """`start_at <= t < end_at` and not paused (bidding.md, rule 3)."""
+    if state.phase == OPEN and state.terms.start_at <= t < state.end_at:
+        return
     require_not_over(state, t)
     if state.phase == PAUSED:
         raise Rejected("AUCTION_PAUSED", "The auction is paused")
@@ -71,8 +73,9 @@ def end_after(state: State, resolution: Resolution, t: int) -> int:
     """`end_at` after a new resolution at `t` (bidding.md, rule 9); hidden formats never extend."""
     terms = state.terms
     end_at = state.end_at
-    unchanged = resolution.first == state.first and resolution.price == state.price
-    if unchanged or terms.hidden or t < end_at - terms.window_ms:
+    if t < end_at - terms.window_ms or terms.hidden:
+        return end_at
+    if resolution.first == state.first and resolution.price == state.price:
         return end_at
     extended = t + terms.extension_ms
     if state.hard_end_at is not None:
