@@ -125,11 +125,17 @@ async def measure(job: Job) -> Outcome:
     details = {
         "half back s": back[len(back) // 2],
         "failed attempts": returning.failures.total(),
-        "refused for now": ledger.refusals.total(),
+        "refused for now": ledger.refusals["UNAVAILABLE"],
         "events": sum(last[stream] - first for stream, first in seqs.items()),
         **load.details(),
     }
-    return {"all": back[-1], "details": details, "failures": returning.failures, "faults": ledger.faults}
+    return {
+        "all": back[-1],
+        "details": details,
+        "failures": returning.failures,
+        "refusals": ledger.refusals,
+        "faults": ledger.faults,
+    }
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
