@@ -3,21 +3,23 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { connect, TRANSPORTS } from "./client.mjs";
+import { open, settled, TRANSPORTS } from "./client.mjs";
 
 const { MARKET_URL, ROOM_WORDS } = process.env;
 const expected = Array.from({ length: Number(ROOM_WORDS) }, (_, index) => index);
 
 /** The words that a client hears until the last of them, or until it is disconnected. */
 async function listen(transport) {
-  const socket = await connect(MARKET_URL, "/room", { transport });
+  const socket = open(MARKET_URL, "/room", { transport });
   const words = [];
-  await new Promise((resolve) => {
+  const over = new Promise((resolve) => {
     socket.on("disconnect", resolve);
     socket.on("said", (_number, kind, word) => {
       if (kind === "word" && words.push(word) === expected.length) resolve();
     });
   });
+  await settled(socket);
+  await over;
   socket.close();
   return words;
 }

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from server.realtime import engine
 from tests.contract import node
 from tests.server.realtime.conftest import Market, Open
 from tests.server.realtime.raw import RawSocket, close, raw_socket, text
@@ -237,11 +238,14 @@ ATTACHMENTS: Final[dict[str, list[str | bytes]]] = {
 
 
 @pytest.mark.parametrize("way", ["websocket", "polling"])
-async def test_what_one_client_sends_harms_nobody_in_its_room(rooms: Rooms, way: str) -> None:
+async def test_what_one_client_sends_harms_nobody_in_its_room(
+    rooms: Rooms, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may be answered, dropped, or cut off. Neighbours hear what can be told, and every word after it.
 
     Among them are official JavaScript clients, which close their connection when they are sent what they can't parse.
     """
+    monkeypatch.setattr(engine, "UPGRADE_TIMEOUT_S", 300.0)  # all attacks are made during one upgrade
     market, room = await rooms()
     attacks = [*([said(1, value)] for value in VALUES.values()), *ATTACHMENTS.values()]
     neighbours = [await enter(market, each) for each in WAYS]
