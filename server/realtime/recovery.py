@@ -12,6 +12,7 @@ that knows of it, and nothing is lost silently.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ from server.realtime.watchers import Watchers
 from server.streams.event import Batch, PublicEvent
 from server.streams.hub import PAGE, PAGE_BYTES
 from server.streams.streams import Streams
+from server.web.outage import is_outage
 
 if TYPE_CHECKING:
     from server.realtime.peer import Peer
@@ -177,6 +179,7 @@ class Recovery:
         key: for the seals.
         limit: streams that one transport may watch.
         buffer: bytes that may wait for a client.
+        patience_s: how long recovering may take; then the client begins anew.
         window_s: how long after the last offset a client may come back.
 
     Attributes:
@@ -193,6 +196,7 @@ class Recovery:
         *,
         limit: int,
         buffer: int,
+        patience_s: float,
         window_s: float,
     ) -> None:
         self.seals = Seals(key)
@@ -202,6 +206,7 @@ class Recovery:
         self._limits = limits
         self._limit = limit
         self._page_bytes = min(PAGE_BYTES, buffer)
+        self._patience_s = patience_s
         self._window_s = window_s
         self._connections: dict[str, RecoverableConnection] = {}
         self._refreshes: Deadlines[RecoverableConnection] = Deadlines(window_s / _REFRESHES, self._refresh)
@@ -215,13 +220,19 @@ class Recovery:
         """Give a connection that is about to open what the client's former one had, if there was one and it may have it."""
         if "pid" not in auth:
             return
+        outcome = "recovered"
         try:
-            await self._resume(connection, auth["pid"], auth.get("offset"))
+            async with asyncio.timeout(self._patience_s):
+                await self._resume(connection, auth["pid"], auth.get("offset"))
         except (Unrecoverable, AppError) as error:
             outcome = error.code if isinstance(error, AppError) else str(error)
-            RECOVERIES.labels(connection.namespace.name, outcome).inc()
-        else:
-            RECOVERIES.labels(connection.namespace.name, "recovered").inc()
+        except Exception as error:
+            if not isinstance(error, TimeoutError) and not is_outage(error):
+                raise
+            outcome = (
+                "UNAVAILABLE"  # to refuse the client for that would be worse: the official one would not try again
+            )
+        RECOVERIES.labels(connection.namespace.name, outcome).inc()
 
     async def _resume(self, connection: RecoverableConnection, pid: Any, offset: Any) -> None:
         sid, seqs = self._read(connection, pid, offset)

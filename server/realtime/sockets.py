@@ -84,6 +84,7 @@ class Sockets:
             limits,
             limit=settings.max_subscriptions,
             buffer=buffer,
+            patience_s=settings.append_timeout_ms / 2000,  # as a call it has a little more than the whole
             window_s=settings.socket_recovery_s,
         )
         self._edge = Edge(

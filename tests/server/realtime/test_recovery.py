@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from prometheus_client import REGISTRY
+from pymongo.errors import AutoReconnect
 
 from models.rules.stream import Command
 from server.auth.principal import Principal
@@ -452,7 +453,7 @@ async def test_seals_of_other_secrets_count_for_nothing(market: Market, open_rec
     await client.leave()
     other = Recovery(
         b"k" * 32, market.streams, recovery(market)._watchers, market.clock, recovery(market)._limits,
-        limit=9, buffer=9, window_s=9,
+        limit=9, buffer=9, patience_s=9, window_s=9,
     )  # fmt: skip
     client.pid = other.seals.pid("/market", "ann", client.sid)
     await begins_anew(market, client)
@@ -597,7 +598,10 @@ async def test_a_limit_on_subscriptions_holds_for_recovered_ones(open_recovering
     assert outcomes("RATE_LIMITED") == before + 1
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), AppError("UNAVAILABLE"), AppError("NOT_FOUND")])
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable("away"), AppError("UNAVAILABLE"), AppError("NOT_FOUND"), AutoReconnect("an internal name")],
+)
 async def test_what_cannot_be_read_now_is_not_recovered(
     market: Market, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -615,6 +619,23 @@ async def test_what_cannot_be_read_now_is_not_recovered(
     monkeypatch.setattr(market.streams._store, "read", fail)
     await begins_anew(market, client)
     assert market.streams.hub.watchers("tally:a") == market.streams.hub.watchers("tally:b") == 0
+
+
+async def test_what_takes_too_long_is_not_recovered(open_recovering: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    market = await open_recovering(append_timeout_ms=400)
+    client = await at(market, "tally:a", "tally:b")
+    await client.leave()
+    await gone(market)
+    authorise = market.streams.authorise
+
+    async def hang(principal: Principal | None, stream: str) -> None:
+        if stream == "tally:b":
+            await asyncio.Event().wait()
+        await authorise(principal, stream)
+
+    monkeypatch.setattr(market.streams, "authorise", hang)
+    await begins_anew(market, client)
+    assert market.streams.hub.watchers("tally:a") == 0
 
 
 async def test_a_defect_refuses_and_leaves_nothing_behind(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
