@@ -33,6 +33,9 @@ SCENARIOS: Final = {
     for module in (fanout, echo, memory, connects, idle, bids, service, watchers, reconnects)
 }
 
+_FILES: Final = 9_000
+"""What 8,000 sockets of one process need, on either side."""
+
 _RESULTS: Final = Path(__file__).parents[1] / "RESULTS.md"
 
 
@@ -47,7 +50,10 @@ async def measure(
     """
     cores = machine.Cores.of_this_machine()
     described = machine.description(_version(node()), _locked("socket.io"))
-    machine.raise_file_limit()
+    if (limit := machine.raise_file_limit()) < _FILES * scale:
+        print(
+            f"A process may open {limit:,} files here: rows with more sockets will fail (`ulimit -n`)", file=sys.stderr
+        )
     results = {case.key: Results() for scenario in scenarios for case in scenario.cases}
     broken: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rialto-bench-") as folder, machine.pinned(cores.client):

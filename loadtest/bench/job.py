@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -93,9 +91,6 @@ async def run(job: Job, cores: set[int]) -> Outcome:
 
 def main() -> None:
     """Do the job on standard input."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     job = Job(**orjson.loads(sys.stdin.buffer.read()))
     outcome = uvloop.run(importlib.import_module(job.module).measure(job))
     sys.stdout.buffer.write(orjson.dumps(outcome))

@@ -26,7 +26,9 @@ _EVENTS: Final = b'42/bidding,["events",'
 _ACK: Final = b"43/bidding,"
 _GOOD: Final = b'[{"ok":true'
 
-_HANDSHAKE_S: Final = 60.0
+PATIENCE_S: Final = 60.0
+"""For anything that is waited for."""
+
 _RETRY_S: Final = 0.5
 """Before a subscription is tried again that was refused for now."""
 
@@ -78,11 +80,12 @@ class Link(WSListener):
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    async def open(self, url: str | None = None) -> None:
+    async def open(self, url: str | None = None, patience_s: float = PATIENCE_S) -> None:
         """Connect and enter the namespace; streams that were watched before are watched no longer until `resume`.
 
         Args:
             url: another server from now on.
+            patience_s: for the WebSocket's handshake, and for the rest.
 
         Raises:
             Lost: refused, or broken on the way.
@@ -94,11 +97,11 @@ class Link(WSListener):
             self._transport, _ = await ws_connect(
                 lambda: self,
                 address,
-                websocket_handshake_timeout=_HANDSHAKE_S,
+                websocket_handshake_timeout=patience_s,
                 read_buffer_init_size=_BUFFER,
                 use_aiofastnet=False,
             )
-            async with asyncio.timeout(_HANDSHAKE_S):
+            async with asyncio.timeout(patience_s):
                 await self._entered
         except (OSError, WSError, TimeoutError) as error:
             self.close()
@@ -122,9 +125,8 @@ class Link(WSListener):
         self._pending.clear()
         if self._entered is not None and not self._entered.done():
             self._entered.set_exception(Lost("closed while it was being opened"))
-        elif self._asked is not None:
-            if not self._asked.done():
-                self._asked.set_exception(Lost("closed while it subscribed"))
+        elif self._asked is not None and not self._asked.done():
+            self._asked.set_exception(Lost("closed while it subscribed"))
         elif not self._closing:
             if self.lost is not None:
                 self.lost(self)
@@ -242,7 +244,7 @@ class Link(WSListener):
         self._asked = answered
         self.command("subscribe", body, acknowledged)
         try:
-            async with asyncio.timeout(_HANDSHAKE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 return await answered
         except TimeoutError:
             raise Lost(f"{body}: no answer") from None

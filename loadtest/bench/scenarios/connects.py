@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import resource
 import time
 from typing import Final
 
@@ -17,13 +18,16 @@ from loadtest.bench.job import Job, Outcome
 
 _AT_ONCE: Final = 64
 _MOST: Final = 12_000
-"""Sockets of one process; both sides may open 20,000 files, and one address has 28,000 ports for one server."""
+"""Sockets at most, if the system lets a process open as many files; one address has 28,000 ports for one server."""
+
+_OTHER_FILES: Final = 300
 
 
 async def measure(job: Job) -> Outcome:
     """In the load's process."""
     ledger = Ledger()
-    issued = tuple(itertools.islice(tokens(job.secret), _MOST))
+    most = min(_MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
+    issued = tuple(itertools.islice(tokens(job.secret), most))
     waiting = iter(issued)
     links: list[Link] = []
     end = time.perf_counter() + job.warm_up + job.seconds
@@ -41,7 +45,7 @@ async def measure(job: Job) -> Outcome:
             group.create_task(worker())
         await asyncio.sleep(job.warm_up)
         meter, before = Meter(job.pids), len(links)
-        while time.perf_counter() < end and len(links) < _MOST:  # noqa: ASYNC110 - it is the time that is waited for
+        while time.perf_counter() < end and len(links) < most:  # noqa: ASYNC110 - it is the time that is waited for
             await asyncio.sleep(0.01)
         rate = (len(links) - before) / meter.seconds
         load = meter.read()

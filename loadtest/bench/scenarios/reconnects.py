@@ -29,7 +29,8 @@ _BIDDERS: Final = 50
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 5.0
 _SPREAD: Final = 0.5
-"""The pauses of the official client, as it comes: a second, give or take half of it, doubled after each failure."""
+_TIMEOUT_S: Final = 20.0
+"""As the official client comes: a pause of a second, give or take half of it, doubled after each failure; 20 s to connect."""
 
 _PATIENCE_S: Final = 90.0
 
@@ -50,10 +51,14 @@ class Return:
         self._ledger = ledger
         self._links = links
         self._tasks: set[asyncio.Task[None]] = set()
+        self._on_their_way: set[Link] = set()
         self._all = asyncio.Event()
 
     def lost(self, link: Link) -> None:
         """A link's connection broke."""
+        if link in self._on_their_way:
+            return
+        self._on_their_way.add(link)
         task = asyncio.get_running_loop().create_task(self._again(link))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -64,12 +69,13 @@ class Return:
             await asyncio.sleep(pause * random.uniform(1 - _SPREAD, 1 + _SPREAD))
             pause = min(pause * 2, _LONGEST_PAUSE_S)
             try:
-                await link.open(self._url)
+                await link.open(self._url, _TIMEOUT_S)
                 await link.resume()
             except Lost as lost:
                 link.close()
                 self.failures[str(lost)] += 1
                 continue
+            self._on_their_way.discard(link)
             self.back.append(time.perf_counter() - self.began)
             if len(self.back) == len(self._links):
                 self._all.set()
@@ -149,7 +155,7 @@ async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
 SCENARIO: Final = Scenario(
     "reconnects",
     "All are on one of two instances and watch two streams each. It gets SIGKILL; they come back as the official client does (after 0.5 to "
-    f"1.5 s, then twice that), to the other one, and resume. Bids go on at {_RATE}/s; at the end everybody must be at the last event of both "
+    f"1.5 s, then twice that; an attempt is given up after 20 s), to the other one, and resume. Bids go on at {_RATE}/s; at the end everybody must be at the last event of both "
     "streams, having seen every one in order. The accept queue and each side's 20,000 files bound what comes at once.",
     [
         Case(
