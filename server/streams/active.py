@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -34,6 +33,7 @@ from server.streams.pending import Answer, Pending, replay
 from server.streams.stage import Stage
 from server.streams.store import Appended, EventStore, StoreUnavailable
 from server.streams.turns import Turns
+from server.streams.waiting import Waiting, fail
 
 log = structlog.get_logger(__name__)
 
@@ -81,14 +81,11 @@ class ActiveStream:
         self._source = source
         self._committed = committed
 
-        self._queue: deque[Pending] = deque()
-        self._known: dict[str, Pending] = {}
-        """By id: those that were decided at least once, until they are answered; an event may name any of them."""
+        self._waiting = Waiting(settings.append_backlog, settings.append_timeout_ms / 1000)
         self._flying: Stage | None = None
         self._ahead: Stage | None = None
         self._looking_ahead = False
         self._runner: asyncio.Task[None] | None = None
-        self._watchdog: asyncio.TimerHandle | None = None
         self._turns = Turns(source)
 
     # -- callers ------------------------------------------------------------------------------------------------------
@@ -100,20 +97,12 @@ class ActiveStream:
 
     def submit(self, command: Command) -> asyncio.Future[Answer]:
         """Queue a command; the future gives its Answer or raises AppError, at the latest after `append_timeout_ms`."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        pending = Pending(command, future, loop.time() + self._settings.append_timeout_ms / 1000)
-        if len(self._queue) >= self._settings.append_backlog:
-            pending.settle(AppError("UNAVAILABLE", "Too many commands wait for this stream"))
-            return future
-        self._queue.append(pending)
-        if self._watchdog is None:
-            self._watchdog = loop.call_at(pending.deadline, self._expire)
+        future = self._waiting.add(command)
         if self._runner is None:
             self._start()
         elif self._flying is not None and not self._looking_ahead:
             self._looking_ahead = True
-            loop.call_soon(self._look_ahead)
+            asyncio.get_running_loop().call_soon(self._look_ahead)
         return future
 
     async def close(self) -> None:
@@ -121,13 +110,8 @@ class ActiveStream:
         if self._runner is not None:
             await end([self._runner])
         await self.folded.close()
-        self._fail([*self._known.values(), *self._queue], "The instance is stopping")
-        self._queue.clear()
-        self._known.clear()
         self._ahead = None
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            self._watchdog = None
+        self._waiting.end("The instance is stopping")
 
     # -- the runner ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +121,7 @@ class ActiveStream:
     async def _run(self) -> None:
         stage: Stage | None = None
         try:
-            while self._queue or self._ahead is not None:
+            while self._waiting or self._ahead is not None:
                 stage = None
                 await self._opened()
                 await self._await_turn()
@@ -155,11 +139,11 @@ class ActiveStream:
         finally:
             self._flying = None
             if stage is not None:
-                self._fail(stage.pendings, "The store does not answer")  # only those that nobody answered
-                self._forget(stage)
+                fail(stage.pendings, "The store does not answer")  # only those that nobody answered
+                self._waiting.forget(stage.pendings)
             self._drop_ahead()
             self._runner = None
-            if self._queue and not is_cancelled():
+            if self._waiting and not is_cancelled():
                 self._start()
 
     async def _opened(self) -> None:
@@ -168,8 +152,7 @@ class ActiveStream:
             try:
                 await self.folded.open()
             except StoreUnavailable:
-                self._queue = deque(pending for pending in self._queue if not pending.future.done())
-                await self._patience(self._queue, delays)
+                await _patience(self._waiting.anybody(), delays)
 
     def _take(self) -> Stage:
         """What was decided ahead, if that still holds, and what has come since."""
@@ -193,27 +176,24 @@ class ActiveStream:
 
     def _fill(self, stage: Stage) -> bool:
         """Decide what waits. False: a defect in folding has spoilt the stage; who caused it is answered, the rest waits again."""
-        queue, limit = self._queue, self._settings.append_batch
+        limit = self._settings.append_batch
         if not self._contested():
             limit = min(limit, max(_LEAST_BATCH, self._under_way(stage) // 2))
-        while queue and len(stage.pendings) < limit:
-            pending = queue.popleft()
-            if pending.future.done():
-                self._known.pop(pending.id, None)
-                continue
-            self._known[pending.id] = pending
+        while len(stage.pendings) < limit and (pending := self._waiting.take()) is not None:
             try:
                 stage.decide(pending, self._clock)
             except Exception:
                 log.exception("streams.fold_failed", stream=self.name, command=pending.command.name)
                 pending.settle(AppError("INTERNAL"))
-                self._put_back(stage)
+                self._waiting.put_back(stage.pendings)
                 return False
         return True
 
     def _under_way(self, stage: Stage) -> int:
         """How many commands wait for an answer, `stage` being filled."""
-        return len(self._queue) + len(stage.pendings) + (len(self._flying.pendings) if self._flying is not None else 0)
+        return (
+            len(self._waiting) + len(stage.pendings) + (len(self._flying.pendings) if self._flying is not None else 0)
+        )
 
     def _look_ahead(self) -> None:
         """Decide what waits on top of the batch that is on its way.
@@ -228,18 +208,10 @@ class ActiveStream:
         if not self._fill(self._ahead):
             self._ahead = None
 
-    def _put_back(self, stage: Stage) -> None:
-        """Have the commands of a stage decided once more, before those that wait."""
-        self._queue.extendleft(pending for pending in reversed(stage.pendings) if not pending.future.done())
-
     def _drop_ahead(self) -> None:
         if self._ahead is not None:
-            self._put_back(self._ahead)
+            self._waiting.put_back(self._ahead.pendings)
             self._ahead = None
-
-    def _forget(self, stage: Stage) -> None:
-        for pending in stage.pendings:
-            self._known.pop(pending.id, None)
 
     async def _await_turn(self) -> None:
         """While others write to the stream, too: wait for one's turn, and learn what they have written."""
@@ -266,10 +238,10 @@ class ActiveStream:
             return False
         self._flying = stage
         if not (await self._append(stage) if stage.events else await self._confirm(stage)):
-            self._put_back(stage)
+            self._waiting.put_back(stage.pendings)
             return False
         await self._answer(stage)
-        self._forget(stage)
+        self._waiting.forget(stage.pendings)
         self.folded.keep_snapshot(self._settings.snapshot_every)
         return True
 
@@ -329,16 +301,7 @@ class ActiveStream:
                 await ask()
                 return
             except StoreUnavailable:
-                await self._patience(stage.pendings, delays)
-
-    async def _patience(self, waiting: Iterable[Pending], delays: Iterator[float]) -> None:
-        """Wait before the store is asked again; give up when no caller waits any more.
-
-        Giving up forgets nothing: the stream is opened anew, from the store, by the next command.
-        """
-        if all(pending.future.done() for pending in waiting):
-            raise StoreUnavailable("nobody waits any more")
-        await asyncio.sleep(next(delays))
+                await _patience(any(not pending.future.done() for pending in stage.pendings), delays)
 
     def _contested(self) -> bool:
         """Whether another instance has lately written to the stream."""
@@ -349,15 +312,10 @@ class ActiveStream:
     def _noted(self, news: Sequence[StoredEvent]) -> None:
         """Pass durable events on. Those that were not expected are looked through for commands that wait for them."""
         if self._flying is None or news is not self._flying.events:
-            self._recognise(news)
+            self._waiting.recognise(news)
         if self.folded.opened:  # while it opens, it reads what was written and delivered long ago
             self._turns.wrote(news[-1].source, asyncio.get_running_loop().time())
             self._committed(self.name, news)
-
-    def _recognise(self, news: Sequence[StoredEvent]) -> None:
-        for event in news:
-            if event.command is not None and (pending := self._known.pop(event.command, None)) is not None:
-                pending.settle(Answer(event.answer or {}))
 
     async def _answer(self, stage: Stage) -> None:
         """Answer everything, now that the state it was decided on is confirmed."""
@@ -384,20 +342,15 @@ class ActiveStream:
             pending = refused[found.actor or "", found.key or ""]
             pending.outcome = replay(pending, KnownKey(found.digest or "", found.answer or {}))
 
-    def _expire(self) -> None:
-        """Answer UNAVAILABLE to callers whose time is up. Deadlines are in the order of the queue: one timer suffices."""
-        self._watchdog = None
-        loop = asyncio.get_running_loop()
-        waiting = [p for p in (*self._known.values(), *self._queue) if not p.future.done()]
-        late = [pending for pending in waiting if pending.deadline <= loop.time()]
-        self._fail(late, "The command could not be settled in time")
-        rest = [pending.deadline for pending in waiting if not pending.future.done()]
-        if rest:
-            self._watchdog = loop.call_at(min(rest), self._expire)
 
-    def _fail(self, pendings: Iterable[Pending], message: str) -> None:
-        for pending in pendings:
-            pending.settle(AppError("UNAVAILABLE", message))
+async def _patience(waited_for: bool, delays: Iterator[float]) -> None:
+    """Wait before the store is asked again; give up when no caller waits any more.
+
+    Giving up forgets nothing: the stream is opened anew, from the store, by the next command.
+    """
+    if not waited_for:
+        raise StoreUnavailable("nobody waits any more")
+    await asyncio.sleep(next(delays))
 
 
 def _backoff() -> Iterator[float]:
