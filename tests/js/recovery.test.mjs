@@ -83,6 +83,21 @@ it("recovers by itself, as the official client reconnects", async () => {
   socket.close();
 });
 
+it("recovers when it leaves and comes back on purpose, as an instance that ends asks for", async () => {
+  const { auction, stream } = await posted(owner);
+  const socket = await enter(ann);
+  await command(socket, "subscribe", { stream });
+  socket.disconnect();
+  await bid(auction);
+  move(socket, B);
+  const again = settled(socket);
+  socket.connect();
+  await again;
+  assert.ok(dense(await until(socket, stream, (events) => events.length === 1), 2));
+  assert.deepEqual(socket.connections.map(([recovered]) => recovered), [false, true]);
+  socket.close();
+});
+
 it("recovers on another instance, in every namespace", async () => {
   const { auction, stream } = await posted(owner);
   const room = (await ok("POST", "/rooms", { token: owner.token, body: { kind: "dm", user: ann.id }, key: newKey() })).id;
