@@ -16,6 +16,7 @@ from server.clock import new_id
 from server.errors import AppError
 from server.streams.event import StoredEvent
 from server.streams.store import Appended, EventStore, Snapshot, StoreUnavailable
+from server.streams.submitted import on_submitted
 from tests.server.streams.conftest import Instance, Launch
 from tests.waiting import until
 
@@ -96,6 +97,28 @@ async def test_commands_of_one_caller_keep_their_order(launch: Launch) -> None:
     await asyncio.gather(*(one.streams.append("tally:a", add(n)) for n in range(100)))
     added = [event.public["n"] for event in await log_of(one, "tally:a") if event.type == "added"]
     assert added == list(range(100))
+
+
+async def test_the_edge_is_told_of_each_submission_before_its_outcome(launch: Launch) -> None:
+    one = await launch()
+    told: list[int] = []
+    appending: asyncio.Task[object] | None = None
+
+    def submitted() -> None:
+        assert appending is not None
+        assert not appending.done()
+        told.append(1)
+
+    async def twice() -> None:
+        on_submitted.set(submitted)
+        await one.streams.append("tally:a", add(1))
+        with pytest.raises(AppError, match="BID_TOO_WEAK"):
+            await one.streams.append("tally:a", add(-2))
+
+    appending = asyncio.create_task(twice())
+    await appending
+    await one.streams.append("tally:a", add(1))
+    assert len(told) == 2
 
 
 async def test_what_a_decision_owes_is_written_before_the_next(launch: Launch) -> None:
