@@ -95,6 +95,7 @@ class AdminUI:
         self._admins: dict[Connection, None] = {}
         self._shown: dict[Connection, _Shown] = {}
         self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._packets_in = self._packets_out = 0
         self._traffic = (TRAFFIC.received, TRAFFIC.sent)
         self._reason = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -156,7 +157,7 @@ class AdminUI:
 
     def received(self, session: Session, data: str | bytes) -> None:
         """A packet came in."""
-        self._counts["packetsIn", None] += 1
+        self._packets_in += 1
         if not (self._development and self._admins and isinstance(data, str)):
             return
         command = head(data)
@@ -166,7 +167,7 @@ class AdminUI:
 
     def sent(self, session: Session, frame: Frame) -> None:
         """A frame was written."""
-        self._counts["packetsOut", None] += 1
+        self._packets_out += 1
         if not (self._development and self._admins and frame.packet.startswith(b"42")):
             return
         found = head(frame.packet[1:].decode())
@@ -197,8 +198,7 @@ class AdminUI:
             connection.send("all_sockets", [self._serialized(one) for one in self._shown])
         self._admins[connection] = None
         if self._timer is None:
-            self._traffic = (TRAFFIC.received, TRAFFIC.sent)
-            self._counts.clear()
+            self._aggregated()  # what was before anybody looked
             self._tell_stats()
         else:
             connection.send("server_stats", self._stats([]))
@@ -244,8 +244,11 @@ class AdminUI:
     def _aggregated(self) -> list[dict[str, Any]]:
         """What has happened since the last time."""
         received, sent = TRAFFIC.received, TRAFFIC.sent
-        self._counts["bytesIn", None] += received - self._traffic[0]
-        self._counts["bytesOut", None] += sent - self._traffic[1]
+        self._counts["packetsIn", None] = self._packets_in
+        self._counts["packetsOut", None] = self._packets_out
+        self._counts["bytesIn", None] = received - self._traffic[0]
+        self._counts["bytesOut", None] = sent - self._traffic[1]
+        self._packets_in = self._packets_out = 0
         self._traffic = (received, sent)
         second = self._clock.now() // 1000 * 1000
         events: list[dict[str, Any]] = [
