@@ -21,7 +21,7 @@ from loadtest.bench.client.link import Link, Lost
 from loadtest.bench.contenders import NODE, RIALTO, VANILLA, Contenders, Databases
 from loadtest.bench.machine import Cores
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)  # some thirty processes are started, on a machine that others keep busy
 
 
 def events(*seqs: int, stream: str = "auction:a", amount: int = 5) -> bytes:
@@ -160,8 +160,16 @@ def test_every_core_has_its_work() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tiny() -> table.Run:
-    """All scenarios at a hundredth of their size, each with its first row, and the last if that has other servers."""
+    """All scenarios at a hundredth of their size, each with its first row, and the last if that has other servers.
+
+    python-socketio has shown in two of them that it can connect.
+    """
     chosen = [replace(scenario, cases=_different(scenario.cases)) for scenario in SCENARIOS.values()]
+    for index, scenario in enumerate(chosen):
+        if scenario.name in ("memory", "connects"):
+            chosen[index] = replace(
+                scenario, cases=[replace(case, contenders=[RIALTO, NODE]) for case in scenario.cases]
+            )
     return await measure(chosen, rounds=1, seconds=0.4, scale=0.01)
 
 
