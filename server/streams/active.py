@@ -215,18 +215,24 @@ class ActiveStream:
 
     async def _await_turn(self) -> None:
         """While others write to the stream, too: wait for one's turn, and learn what they have written."""
-        loop = asyncio.get_running_loop()
+        loop, turns, folded = asyncio.get_running_loop(), self._turns, self.folded
+        quiet = False
         for _ in range(_TURNS_AWAITED):
-            if not (wait_s := self._turns.wait_s(loop.time())):
+            wait_s = turns.grace_s if quiet else turns.wait_s(loop.time())
+            if not wait_s:
                 return
             await asyncio.sleep(wait_s)
-            seq = self.folded.seq
+            seq = folded.seq
             try:
-                await self.folded.catch_up()
+                await folded.catch_up()
             except StoreUnavailable:
                 return
-            if self.folded.seq == seq:
+            if folded.seq > seq:
+                quiet = False
+            elif quiet:
                 return
+            else:
+                quiet = True  # whoever is before us may just be late
 
     async def _land(self, stage: Stage) -> bool:
         """Write what was decided, and answer it; what does not win waits again, and so does what was decided on top of it.

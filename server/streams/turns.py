@@ -2,7 +2,7 @@
 
 Nothing depends on it: whoever writes out of turn either wins or learns that another was first. But a lost race costs everything
 that was decided for it. So instances that meet take turns, in the order of their names: whoever comes right after the last
-writer goes on at once, the next waits for one turn's time, and so on; who finds that nobody wrote meanwhile need wait no more.
+writer goes on at once, the next waits for one turn's time, and so on; who finds twice that nobody wrote meanwhile waits no more.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ class Turns:
         if self._rivals:
             self._rivals = {source: at for source, at in self._rivals.items() if now - at < _MEMORY_S}
         return bool(self._rivals)
+
+    @property
+    def grace_s(self) -> float:
+        """How long to wait in addition for those who are late."""
+        return self._turn_s
 
     def wait_s(self, now: float) -> float:
         """How long it is until this instance's turn; 0 if it has come."""

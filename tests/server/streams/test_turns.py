@@ -52,6 +52,7 @@ def test_a_turn_lasts_as_long_as_turns_do_within_bounds() -> None:
     for _ in range(100):
         turns.took(0.01)
     assert turns.wait_s(1.0) == pytest.approx(0.01, rel=0.01)
+    assert turns.grace_s == turns.wait_s(1.0)
     for _ in range(100):
         turns.took(60.0)
     assert turns.wait_s(1.0) == pytest.approx(0.1, rel=0.01)
