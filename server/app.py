@@ -169,7 +169,7 @@ async def listening(
     runner = Runner(app, **runner_options(settings))
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024)
+        site = web.TCPSite(runner, host, port, backlog=4096)
         await site.start()
         bound = runner.addresses[0][1]
         yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"

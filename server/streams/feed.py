@@ -19,6 +19,12 @@ CHUNK: Final = 500
 SLICE: Final = 1_000
 """Subscribers served at a stretch: some 5 ms, the sending included; then everything else has its turn."""
 
+RECENT: Final = 1_000
+"""Events that are kept for those who come back."""
+
+_KEPT_S: Final = 30.0
+"""How long they are kept after the last of those."""
+
 _REST_FROM_S: Final = 0.000_5
 """Shorter rests between deliveries are not worth a timer."""
 
@@ -76,6 +82,7 @@ class Feed:
         torn: whether another gap showed itself while one is being filled.
         unsure: whether the last event may have taken somebody's right to read: nothing is handed on until all have been asked.
         quiet: whether nothing has come since the last anti-entropy read.
+        recalling: reads recent events for those who come back.
     """
 
     stream: str
@@ -91,12 +98,43 @@ class Feed:
     unsure: bool = False
     quiet: bool = True
     linger: asyncio.TimerHandle | None = None
+    recalling: asyncio.Task[None] | None = None
+    _recent: list[PublicEvent] | None = None
+    _recalled: float = 0.0
     _pending: list[PublicEvent] = field(default_factory=list)
     _delivery: _Delivery | None = None
     _rest: asyncio.TimerHandle | None = None
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What is under way for it."""
+        return [task for task in (self.opening, self.repairing, self.recalling) if task is not None]
+
+    def since(self, seq: int) -> list[PublicEvent] | None:
+        """The events behind `seq` up to the feed's own, if they are kept. When an instance dies thousands ask for the same few."""
+        recent = self._recent
+        if not recent or recent[0].seq > seq + 1:
+            return None
+        self._recalled = asyncio.get_running_loop().time()
+        return recent[seq + 1 - recent[0].seq :]
+
+    def recall(self, events: Sequence[PublicEvent]) -> None:
+        """Keep recent events from now on, beginning with these, which were read from the store."""
+        recent = self._recent or []
+        end = recent[0].seq if recent else self.seq + 1
+        older = [event for event in events if event.seq < end]
+        if older and older[-1].seq == end - 1:
+            self._recent = older + recent
+            self._recalled = asyncio.get_running_loop().time()
+
     def deliver(self, events: Sequence[PublicEvent]) -> None:
         """Hand events on to those who subscribe now, soon and in order."""
+        if self._recent is not None:
+            self._recent += events
+            if asyncio.get_running_loop().time() > self._recalled + _KEPT_S:
+                self._recent = None
+            elif len(self._recent) > 2 * RECENT:
+                del self._recent[:-RECENT]
         if self.sinks:
             self._pending += events
             if self._delivery is None and self._rest is None:

@@ -21,7 +21,7 @@ from server.settings import Settings
 from server.streams import metrics
 from server.streams.bus import Bus
 from server.streams.event import PublicEvent, Signal, is_signal, unpack
-from server.streams.feed import Feed, Sink
+from server.streams.feed import RECENT, Feed, Sink
 from server.streams.kinds import StreamKind
 from server.streams.store import EventStore, StoreUnavailable
 
@@ -94,7 +94,7 @@ class Hub:
 
     async def stop(self) -> None:
         """End all background work; subscribers are simply not called any more."""
-        tasks = [task for feed in self._feeds.values() for task in (feed.opening, feed.repairing) if task is not None]
+        tasks = [task for feed in self._feeds.values() for task in feed.tasks]
         if self._poller is not None:
             tasks.append(self._poller)
         for feed in self._feeds.values():
@@ -165,6 +165,9 @@ class Hub:
                 raise AppError(
                     "VALIDATION_FAILED", errors=[{"loc": ["after"], "msg": f"beyond the stream's end, {feed.seq}"}]
                 )
+        if (missed := await self._recent(feed, after)) is not None:
+            feed.sinks[sink] = feed.seq
+            return Opening(feed.seq, missed)
         events: list[PublicEvent] = []
         cursor, size = after, 0
         while cursor < feed.seq:
@@ -181,6 +184,27 @@ class Hub:
         feed.sinks[sink] = feed.seq
         # The feed may have stopped at an event that takes rights: what is behind it is delivered once that is settled.
         return Opening(feed.seq, [event for event in events if event.seq <= feed.seq])
+
+    async def _recent(self, feed: Feed, after: int) -> list[PublicEvent] | None:
+        """What was missed after a seq, from memory, if it is little; read once for all who come back at a time.
+
+        Only of chained streams: in others what somebody deleted leaves the events that are stored, but not those in memory.
+        """
+        kind = self._kind_of(feed.stream)
+        if kind is None or not kind.rules.chained or not 0 < feed.seq - after <= RECENT:
+            return None
+        if feed.since(after) is None:
+            if feed.recalling is None:
+                feed.recalling = asyncio.create_task(self._recall(feed), name=f"recall {feed.stream}")
+            await asyncio.shield(feed.recalling)
+        missed = feed.since(after)
+        return missed if missed is not None and sum(len(event.wire) for event in missed) <= PAGE_BYTES else None
+
+    async def _recall(self, feed: Feed) -> None:
+        try:
+            feed.recall(await self._store.read(feed.stream, max(0, feed.seq - RECENT), RECENT))
+        finally:
+            feed.recalling = None
 
     async def _certain(self, feed: Feed) -> None:
         while feed.unsure:
@@ -221,9 +245,8 @@ class Hub:
         if feed.users or feed.sinks:
             return
         feed.stop()
-        for task in (feed.opening, feed.repairing):
-            if task is not None:
-                task.cancel()
+        for task in feed.tasks:
+            task.cancel()
         self._feeds.pop(feed.stream, None)
         self._bus.unwatch(feed.stream)
         metrics.WATCHED.set(len(self._feeds))

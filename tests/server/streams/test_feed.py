@@ -8,7 +8,7 @@ import random
 import orjson
 
 from server.streams.event import Batch, Signal, WireEvent
-from server.streams.feed import CHUNK, SLICE, Feed
+from server.streams.feed import CHUNK, RECENT, SLICE, Feed
 from tests.waiting import until
 
 
@@ -161,3 +161,40 @@ async def test_a_signal_reaches_those_who_are_there() -> None:
     del feed.sinks[readers[-1]]
     await until(lambda: readers[-2].signals == ["typing"])
     assert readers[-1].signals == []
+
+
+async def test_recent_events_are_kept_for_those_who_come_back() -> None:
+    feed = feed_of(Reader(), seq=10)
+    assert feed.since(8) is None
+    feed.recall(events(4, 10))
+    take(feed, 11, 12)
+    assert [event.seq for event in feed.since(8) or ()] == [9, 10, 11, 12]
+    assert [event.seq for event in feed.since(3) or ()] == list(range(4, 13))
+    assert feed.since(2) is None
+    assert feed.since(12) == []
+
+
+async def test_what_comes_while_recent_events_are_read_is_kept_too() -> None:
+    feed = feed_of(Reader(), seq=10)
+    feed.recall(events(1, 10))
+    read = events(1, 12)
+    take(feed, 11, 11)
+    take(feed, 12, 12)
+    feed.recall(read)
+    assert [event.seq for event in feed.since(9) or ()] == [10, 11, 12]
+
+
+async def test_what_was_read_too_early_is_not_kept() -> None:
+    feed = feed_of(seq=10)
+    feed.seq = 12
+    feed.recall(events(1, 10))
+    assert feed.since(9) is None
+
+
+async def test_no_more_than_so_many_are_kept() -> None:
+    feed = feed_of(Reader(), seq=1)
+    feed.recall(events(1, 1))
+    for seq in range(2, 5 * RECENT, 10):
+        take(feed, seq, seq + 9)
+    assert feed.since(1) is None
+    assert len(feed.since(feed.seq - RECENT) or ()) == RECENT

@@ -10,7 +10,7 @@ import pytest
 from models.rules.stream import Command
 from server.errors import AppError
 from server.streams.bus import MemoryBus
-from server.streams.event import Batch, WireEvent, pack, unpack
+from server.streams.event import Batch, StoredEvent, WireEvent, pack, unpack
 from server.streams.hub import PAGE
 from tests.server.streams.conftest import Instance, Launch, Watcher
 from tests.waiting import until
@@ -167,3 +167,27 @@ def test_a_batch_is_encoded_once() -> None:
     batch = Batch('a"b', events)
     assert batch.wire == b'{"stream":"a\\"b","events":[{"seq":1},{"seq":2}],"seq":2}'
     assert batch.wire is batch.wire
+
+
+async def test_many_who_come_back_share_one_read(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = await launch()
+    await add(one, 40)
+    reads = 0
+    read = one.hub._store.read
+
+    async def counting(stream: str, after: int, limit: int) -> list[StoredEvent]:
+        nonlocal reads
+        reads += 1
+        return await read(stream, after, limit)
+
+    monkeypatch.setattr(one.hub._store, "read", counting)
+    watchers = [Watcher() for _ in range(50)]
+    openings = await asyncio.gather(
+        *(one.hub.subscribe("tally:a", 10 + number % 20, watcher) for number, watcher in enumerate(watchers))
+    )
+    for number, opening in enumerate(openings):
+        assert [event.seq for event in opening.events] == dense(11 + number % 20, 40)
+        assert (opening.seq, opening.more) == (40, False)
+    assert reads == 1
+    await add(one, 1)
+    await until(lambda: all(watcher.seqs == [41] for watcher in watchers))
