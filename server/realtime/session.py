@@ -268,6 +268,8 @@ class Session:
             self._poller = asyncio.get_running_loop().create_future()
             request._payload = self._poller  # type: ignore[assignment]  # fails when the connection is lost
             try:
+                if request.transport is None:
+                    raise ConnectionResetError
                 await self._poller
             except OSError as error:
                 self.end(TRANSPORT_CLOSE)

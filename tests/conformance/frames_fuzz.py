@@ -83,6 +83,9 @@ _CLOSES: Final = st.builds(
     ),
     mask=_MASKS,
 )
+_LONG_CONTROLS: Final = st.builds(
+    frame, st.sampled_from([CLOSE, PING, PONG]), st.sampled_from([b"\x03\xe8" + b"x" * 124, b"x" * LIMIT]), mask=_MASKS
+)
 _NOISE: Final = st.binary(max_size=16) | st.sampled_from(
     [b"\x81\xff" + b"\xff" * 8, b"\x82\xfe\x00\x00abcd", b"\x81\xfe\xff\xff", b"\x88\x80", b"GET / HTTP/1.1\r\n\r\n"]
 )
@@ -100,7 +103,9 @@ def _mangled(draw: st.DrawFn) -> bytes:
 
 STREAMS: Final = st.one_of(
     st.lists(st.one_of(_messages(), _messages(), _CONTROLS), min_size=1, max_size=6).map(b"".join),
-    st.lists(st.one_of(_messages(), _CONTROLS, _ANY, _CLOSES, _NOISE), min_size=1, max_size=6).map(b"".join),
+    st.lists(st.one_of(_messages(), _CONTROLS, _ANY, _CLOSES, _LONG_CONTROLS, _NOISE), min_size=1, max_size=6).map(
+        b"".join
+    ),
     _mangled(),
     st.lists(st.just(frame(TEXT, b"4x")), min_size=60, max_size=200).map(b"".join),
 )

@@ -280,6 +280,21 @@ async def test_a_poll_that_is_given_up_closes_the_session(harness: Harness) -> N
             await closed(wire)
 
 
+async def test_a_poll_that_is_given_up_at_once_loses_nothing(harness: Harness) -> None:
+    """The server may never have begun with it; then the session goes on as if it had not been sent."""
+    for _ in range(20):
+        async with echo(harness) as wire:
+            async with raw.dial(harness.url) as (_, writer):
+                path = wire.endpoint.with_query(wire.query()).raw_path_qs
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                writer.write_eof()
+                writer.close()
+            if (await wire.post("4hello"))[0] == 200:
+                assert await wire.get() == ["4hello"]
+            else:
+                await closed(wire)
+
+
 # heartbeat
 
 
