@@ -8,4 +8,3 @@ from tests.contract import node
 
 async def test_official_client(harness: Harness) -> None:
     await node.run("conformance.test.mjs", HARNESS_URL=harness.url)
-    await harness.empty()
