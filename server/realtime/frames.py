@@ -174,4 +174,5 @@ def disconnected(namespace: str) -> Frame:
 
 def refused(namespace: str, message: str) -> Frame:
     """A Socket.IO CONNECT_ERROR; the official client raises `connect_error` with this message."""
-    return Frame(b"44%b%b" % (_address(namespace), orjson.dumps({"message": message})))
+    # Not by way of what is kept of names: this one is the client's own, and may be as long as a packet.
+    return Frame(b"44%b%b" % (_address.__wrapped__(namespace), orjson.dumps({"message": message})))

@@ -40,6 +40,8 @@ class SocketCommand:
         answer: model of the successful ack, without `ok`.
         summary: one sentence for the AsyncAPI document.
         errors: codes that it adds to those every command may answer.
+        overlaps: whether the client's next command may begin once this one has submitted an append; not if what it does after that,
+            or before its append is its own, has an order to keep.
     """
 
     event: str
@@ -48,6 +50,7 @@ class SocketCommand:
     answer: type[BaseModel]
     summary: str
     errors: tuple[str, ...]
+    overlaps: bool = True
 
     def parse(self, arguments: list[Any], *, binary: bool = False) -> BaseModel:
         """The validated body of a received command.
@@ -179,6 +182,7 @@ class Namespace:
         answer: type[BaseModel],
         summary: str,
         errors: tuple[str, ...] = (),
+        overlaps: bool = True,
     ) -> None:
         """Answer a command; the arguments are `SocketCommand`'s.
 
@@ -189,7 +193,7 @@ class Namespace:
             raise ValueError(f"the command {event!r} of {self.name} is reserved or taken")
         if unknown := [code for code in errors if code not in CODES]:
             raise ValueError(f"{self.name} {event} names unknown error codes: {unknown}")
-        self._commands[event] = SocketCommand(event, body, handler, answer, summary, errors)
+        self._commands[event] = SocketCommand(event, body, handler, answer, summary, errors, overlaps)
 
     def raw(self, event: str, handler: RawHandler) -> None:
         """Answer an event whose arguments, binary ones included, are passed on as they came, and which is in no document.

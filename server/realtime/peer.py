@@ -25,6 +25,7 @@ from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head
 from server.realtime.recovery import RecoverableConnection
 from server.realtime.session import CLIENT_DISCONNECT, PARSE_ERROR, SERVER_DISCONNECT, TRANSPORT_CLOSE, Session
 from server.realtime.sessions import LiveSessions
+from server.realtime.websocket import TURN_S
 from server.streams.submitted import on_submitted
 from server.web.outage import is_outage
 
@@ -33,6 +34,12 @@ CONNECT_TIMEOUT_S: Final = 45.0
 
 BACKLOG: Final = 128
 """Packets of a client that wait for their turn; with so many, no more are read from it."""
+
+BACKLOG_SIZE: Final = 1 << 20
+"""The same in characters; the packet that passes it may be as large as a packet may."""
+
+ATTACHED_BYTES: Final = 1 << 20
+"""Of all attachments of a packet together."""
 
 RUNNING: Final = 128
 """Commands of a client whose commits are under way at a time."""
@@ -67,19 +74,25 @@ class Edge:
 
 
 class Call:
-    """Something a client asked for, under way in a task of its own."""
+    """Something a client asked for, under way in a task of its own.
 
-    __slots__ = ("_late", "_peer", "_task")
+    Args:
+        overlaps: whether the client's next command may begin once this one waits for its commit only.
+    """
 
-    def __init__(self, peer: Peer) -> None:
+    __slots__ = ("_late", "_overlaps", "_peer", "_task")
+
+    def __init__(self, peer: Peer, *, overlaps: bool) -> None:
         self._peer = peer
+        self._overlaps = overlaps
         self._task: asyncio.Task[None] | None = None
         self._late = False
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it. Nothing is inherited from the task that happens to run now."""
         context = _EMPTY.copy()
-        context.run(on_submitted.set, self._submitted)
+        if self._overlaps:
+            context.run(on_submitted.set, self._submitted)
         self._task = asyncio.get_running_loop().create_task(work, context=context)
 
     def give_up(self) -> None:
@@ -118,6 +131,7 @@ class Peer:
         "__weakref__",
         "_attachments",
         "_backlog",
+        "_backlog_size",
         "_calls",
         "_connections",
         "_dismissed",
@@ -135,6 +149,7 @@ class Peer:
         self._partial: Packet | None = None
         self._attachments: list[bytes] = []
         self._backlog: deque[str | bytes] | None = None
+        self._backlog_size = 0
         self._first: Call | None = None
         self._calls: set[Call] | None = None
         self._dismissed = False
@@ -150,6 +165,7 @@ class Peer:
         """Close the transport; what the client sent but wasn't begun yet is dropped. Idempotent."""
         if self._leaving and self._backlog:
             self._backlog.clear()
+            self._backlog_size = 0
         self.session.end(reason)
 
     def announce(self, event: str, payload: dict[str, Any]) -> None:
@@ -208,7 +224,8 @@ class Peer:
         if self._backlog is None:
             self._backlog = deque()
         self._backlog.append(data)
-        if len(self._backlog) >= BACKLOG:
+        self._backlog_size += len(data)
+        if len(self._backlog) >= BACKLOG or self._backlog_size >= BACKLOG_SIZE:
             self.session.hold()
 
     def proceed(self, call: Call) -> None:
@@ -223,9 +240,15 @@ class Peer:
         return self._calls is not None and len(self._calls) >= RUNNING
 
     def _go_on(self) -> None:
+        until = monotonic() + TURN_S
         while self._backlog and self._first is None and not self._is_full:
-            self._begin(self._backlog.popleft())
-        if self.session.held and len(self._backlog or ()) <= BACKLOG // 2:
+            data = self._backlog.popleft()
+            self._backlog_size -= len(data)
+            self._begin(data)
+            if monotonic() > until and self._backlog:  # others have a turn
+                asyncio.get_running_loop().call_soon(self._go_on)
+                return
+        if self.session.held and len(self._backlog or ()) <= BACKLOG // 2 and self._backlog_size <= BACKLOG_SIZE // 2:
             self.session.release()
         if self._backlog or self._first is not None:
             return
@@ -259,11 +282,15 @@ class Peer:
             if self._partial is not None:
                 raise ValueError("an attachment is missing")
             packet = parse(data)
+            if packet.attachments and packet.namespace not in self._connections:
+                raise ValueError("a namespace that was not entered")
         else:
             if self._partial is None:
                 raise ValueError("unexpected binary data")
             packet, self._partial = self._partial, None
             self._attachments.append(data)
+            if sum(map(len, self._attachments)) > ATTACHED_BYTES:
+                raise ValueError("attachments are too large")
         if len(self._attachments) < packet.attachments:
             self._partial = packet
             return None
@@ -275,7 +302,7 @@ class Peer:
         if packet.kind is Kind.CONNECT:
             # The official client sends it twice when `connect()` is called twice: the second replaces the first.
             self._leave(packet.namespace)
-            call = Call(self)
+            call = Call(self, overlaps=False)
             self._start(call, self._connect(call, packet.namespace, packet.data))
         elif connection is None:
             raise ValueError("a namespace that was not entered")
@@ -325,7 +352,7 @@ class Peer:
         namespace = connection.namespace
         raw = namespace.raws.get(event) if namespace.raws else None
         if raw is not None:
-            self._start(Call(self), self._answer_raw(connection, raw, number, values))
+            self._start(Call(self, overlaps=True), self._answer_raw(connection, raw, number, values))
             return
         began = monotonic()
         connection.arrived = self.edge.clock.now()
@@ -339,7 +366,7 @@ class Peer:
             self._fail(connection, event, number, error, began)
             return
         assert isinstance(answer, Awaitable)
-        call = Call(self)
+        call = Call(self, overlaps=command.overlaps)
         self._start(call, self._answer(call, connection, command, number, answer, began))
 
     def _start(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
@@ -420,12 +447,12 @@ class Peer:
 
     async def _connect(self, call: Call, name: str, auth: dict[str, Any] | None) -> None:
         namespace = self.edge.namespaces.get(name)
-        if namespace is None:
-            REFUSED.labels("unknown namespace").inc()
-            self.session.write(frames.refused(name, "Invalid namespace"))
-            return
         try:
             self.edge.limits.connect(self.session.sid)
+            if namespace is None:
+                REFUSED.labels("unknown namespace").inc()
+                self.session.write(frames.refused(name, "Invalid namespace"))
+                return
             await self._admit(namespace, auth or {})
         except asyncio.CancelledError:
             if not call.is_late():

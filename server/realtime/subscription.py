@@ -39,6 +39,8 @@ class Subscription:
 
     def begin(self, seq: int) -> None:
         """Enter it into the connection, which knows the stream up to `seq`; delivery begins after the ack."""
+        if (former := self._connection.subscriptions.get(self._stream)) is not None:
+            former.end()
         self._connection.subscriptions[self._stream] = self
         self._connection.after_ack(self.uncork)
         if self._connection.namespace.watchers:

@@ -112,7 +112,13 @@ class Subscriptions:
         subscribed = carrying(Subscribed, namespace.carries, prefix)
         stream_events = carrying(StreamEvents, namespace.carries, prefix)
         namespace.command(
-            "subscribe", Subscribe, self.subscribe, answer=subscribed, summary="Watch a stream", errors=readable
+            "subscribe",
+            Subscribe,
+            self.subscribe,
+            answer=subscribed,
+            summary="Watch a stream",
+            errors=readable,
+            overlaps=False,  # whoever subscribes first to an inbox opens it, by an append
         )
         namespace.command("unsubscribe", Unsubscribe, self.unsubscribe, answer=Done, summary="Stop watching a stream")
         namespace.command("sync_time", SyncTime, self.sync_time, answer=Times, summary="Compare clocks")
@@ -123,6 +129,7 @@ class Subscriptions:
             answer=Reauthenticated,
             summary="Go on with a newer access token",
             errors=("UNAUTHENTICATED", "FORBIDDEN"),
+            overlaps=False,
         )
         namespace.emits("events", stream_events, "New events of a watched stream, each seq once, in order")
         namespace.emits(

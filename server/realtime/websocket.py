@@ -13,6 +13,7 @@ import hashlib
 import re
 import zlib
 from asyncio import BaseTransport, Protocol, Transport, get_running_loop
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from server.realtime.session import Session
 
 TURN: Final = 64
-"""After so many messages read at one go, a client lets others have a turn."""
+"""After so many messages read at one go, a client lets others have a turn,"""
+
+TURN_S: Final = 0.005
+"""or after so long."""
 
 CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -39,7 +43,7 @@ _LONGEST_CONTROL: Final = 125
 _NORMAL, _GOING_AWAY, _PROTOCOL_ERROR, _NOT_UTF8, _TOO_BIG = 1000, 1001, 1002, 1007, 1009
 _CLOSE_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 
-_EXTENSION: Final = re.compile(r"\s*permessage-deflate\s*(?:;|$)")
+_PARAMETER: Final = re.compile(r'(?:server|client)_no_context_takeover|client_max_window_bits(?:="?(?:[89]|1[0-5])"?)?')
 _DEFLATE: Final = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 """Without contexts: 64 KB less per connection, and one compressed frame serves all recipients."""
 _DEFLATE_TAIL: Final = b"\x00\x00\xff\xff"
@@ -204,6 +208,7 @@ class WebSocket(Protocol):
     def _read(self, data: bytes) -> int:
         """Handle the whole frames at the beginning of `data`; returns how many bytes they were."""
         position, end, count = 0, len(data), 0
+        until = monotonic() + TURN_S
         while end - position >= 2 and not self._held:
             first, size = data[position], data[position + 1] & 0x7F
             start = position + 2
@@ -235,7 +240,7 @@ class WebSocket(Protocol):
                 self._check(first, size)
                 self._frame(first, payload)
             count += 1
-            if count >= TURN and position < end:
+            if position < end and (count >= TURN or monotonic() > until):
                 self._hold(_YIELD)
                 get_running_loop().call_soon(self._release, _YIELD)
         self._needed = 2
@@ -344,8 +349,14 @@ def _offers(request: web.Request) -> list[str]:
 
 
 def _is_acceptable(offer: str) -> bool:
-    """Whether it is compression without a smaller window for what the server sends."""
-    return _EXTENSION.match(offer) is not None and "server_max_window_bits" not in offer
+    """Whether it is compression, with no parameter but those that ask for nothing of the server that it doesn't do."""
+    name, *parameters = (part.strip().lower() for part in offer.split(";"))
+    names = [parameter.partition("=")[0].strip() for parameter in parameters]
+    return (
+        name == "permessage-deflate"
+        and len(set(names)) == len(names)
+        and all(_PARAMETER.fullmatch(parameter) for parameter in parameters)
+    )
 
 
 def _accept(request: web.Request) -> str:

@@ -183,10 +183,15 @@ class AdminUI:
 
     def _show(self, what: str, connection: Connection, encoded: str | bytes) -> None:
         try:
-            arguments = orjson.loads(encoded)
+            event, *arguments = _without_secrets(orjson.loads(encoded))
+            orjson.dumps([[arguments]])
         except ValueError:
             return  # whoever reads it in earnest closes the connection
-        self._tell(what, connection.namespace.name, connection.sid, _without_secrets(arguments), self._time())
+        except (RecursionError, TypeError):  # more can be read than can be written
+            event, arguments = _HIDDEN, ["nested too deeply to be shown"]
+        if event == "offset" or (event == "events" and what == "event_sent"):
+            arguments[1 if event == "events" else 0 :] = []  # what a client recovers its connection with
+        self._tell(what, connection.namespace.name, connection.sid, [event, *arguments], self._time())
 
     # telling
 

@@ -252,10 +252,13 @@ async def test_malformed_packets_do_no_harm(open_market: Open) -> None:
         await member.send(packet)
         await member.closing()
     member = await market.member()
+    for depth in (200, 300, 900):
+        await member.send('42/market,["note",' + '{"a":' * depth + "1" + "}" * depth + "]")
     await member.send('451-/market,1["note",{"_placeholder":true,"num":0}]')
     await member.send(b"x")
     await member.command("sync_time", {"t0": 1})
     assert orjson.dumps(await told(wire, "event_received"))
+    assert "nested too deeply to be shown" in str([await told(wire, "event_received") for _ in range(2)])
 
 
 async def test_admins_leave(open_market: Open) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from server.realtime.peer import BACKLOG, RUNNING, Peer
+from models.rules.stream import Command
+from server.auth.principal import Principal
+from server.realtime import frames
+from server.realtime.peer import BACKLOG, BACKLOG_SIZE, RUNNING, Peer
 from server.realtime.websocket import TURN
 from server.streams.event import StoredEvent
 from server.streams.store import Appended
@@ -148,3 +152,90 @@ async def test_a_namespace_may_be_left_and_entered_again_meanwhile(market: Marke
     assert (await wire.receive()).startswith("40/market,")
     assert (await wire.ack(again))["total"] == 2
     assert (f"43:{first}", "/market") not in wire.acks
+
+
+async def test_a_first_subscription_that_appends_is_one_all_the_same(market: Market, transport: str) -> None:
+    """Authorising may append, as it does for an inbox that nobody has opened yet; what follows waits all the same."""
+    kind = market.streams._kinds["tally"]
+
+    async def opens(principal: Principal | None, stream: str) -> None:
+        await market.streams.append(stream, Command("add", "system", {"n": 1}))
+
+    market.streams._kinds["tally"] = replace(kind, authorise=opens)
+    wire = await enter(market, transport)
+    orders = ["subscribe", "subscribe", "unsubscribe", "subscribe"]
+    numbers = [await wire.start(order, {"stream": "tally:a"}) for order in orders]
+    seq = [await wire.ack(number) for number in numbers][-1]["seq"]
+    assert market.streams.hub.watchers("tally:a") == 1
+    wire.events.clear()
+    await market.add("tally:a")
+    assert [event["seq"] for event in (await wire.event())["events"]] == [seq + 1]
+    assert (await wire.command("unsubscribe", {"stream": "tally:a"}))["ok"]
+    assert market.streams.hub.watchers("tally:a") == 0
+
+
+async def test_the_backlog_is_bounded_in_bytes_too(market: Market) -> None:
+    wire = await enter(market, "websocket")
+    peer = peer_of(market, wire)
+    await wire.start("wait", {})
+
+    async def flood() -> None:
+        for _ in range(30):
+            await wire.start("nope", {"x": "y" * 400_000})
+
+    flooding = asyncio.create_task(flood())
+    await until(lambda: peer.session.held)
+    await asyncio.sleep(0.1)
+    assert sum(map(len, peer._backlog or ())) < BACKLOG_SIZE + 400_100
+    market.hold.set()
+    await flooding
+    for number in range(2, 32):
+        assert (await wire.ack(number))["error"]["code"] == "UNKNOWN_COMMAND"
+    assert peer._backlog_size == 0
+
+
+async def test_attachments_for_nobody_are_not_kept(market: Market) -> None:
+    stranger = await market.wire()
+    await stranger.send('4516-["x"]')
+    await stranger.closing()
+    wire = await enter(market, "websocket")
+    await wire.send(
+        '4516-/market,["x",' + ",".join(f'{{"_placeholder":true,"num":{each}}}' for each in range(16)) + "]"
+    )
+    for _ in range(3):
+        await wire.send(b"x" * 400_000)
+    await wire.closing()
+
+
+async def test_a_long_backlog_lets_neighbours_in(market: Market) -> None:
+    """Packets that take long are not all worked off in one turn of the loop."""
+    wire, neighbour = await enter(market, "websocket"), await enter(market, "websocket")
+    await wire.start("wait", {})
+    heavy = {"x": [{} for _ in range(20_000)]}
+    numbers = [await wire.start("nope", heavy) for _ in range(15)]
+    peer = peer_of(market, wire)
+    await until(lambda: len(peer._backlog or ()) == 15)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while peer._backlog:
+            turns += 1
+            await asyncio.sleep(0)
+
+    market.hold.set()
+    await count()
+    assert turns > 3
+    assert (await neighbour.command("sync_time", {"t0": 1}))["ok"]
+    for number in numbers:
+        assert (await wire.ack(number))["error"]["code"] == "UNKNOWN_COMMAND"
+
+
+async def test_long_names_of_namespaces_are_not_kept(market: Market) -> None:
+    before = frames._address.cache_info().currsize
+    wire = await market.wire()
+    for number in range(3):
+        name = f"/{number}" + "x" * 10_000
+        await wire.send(f"40{name},")
+        assert (await wire.receive()).startswith(f"44{name},")
+    assert frames._address.cache_info().currsize == before
