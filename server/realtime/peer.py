@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Collection, Coroutine, Mapping
-from contextvars import copy_context
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
 import structlog
 
-from server.auth.tokens import Tokens
-from server.clock import Clock, new_id
+from server.clock import new_id
 from server.errors import AppError
-from server.limits.limits import Limits
 from server.realtime import frames
 from server.realtime.connection import Connection
-from server.realtime.deadlines import Alarms, Deadlines
+from server.realtime.edge import Call, Edge
 from server.realtime.metrics import COMMANDS, DISMISSED, REFUSED
 from server.realtime.namespace import Namespace, RawHandler, SocketCommand, TurnedAway
 from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head, parse, with_binary
 from server.realtime.recovery import RecoverableConnection
 from server.realtime.session import CLIENT_DISCONNECT, PARSE_ERROR, SERVER_DISCONNECT, TRANSPORT_CLOSE, Session
-from server.realtime.sessions import LiveSessions
 from server.realtime.websocket import TURN_S
-from server.streams.submitted import on_submitted
 from server.web.outage import is_outage
 
 CONNECT_TIMEOUT_S: Final = 45.0
@@ -51,72 +45,6 @@ _LAST_POLL_S: Final = 2.0
 """Who has not polled for so long is not there any more, and nobody waits for it."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """What all transports share.
-
-    Attributes:
-        calls: commands under way; one that takes too long is answered UNAVAILABLE, so that it can't hold up its client for ever.
-        arrivals: transports that have entered no namespace yet.
-        expiries: rings when a connection's token ends.
-    """
-
-    namespaces: Mapping[str, Namespace]
-    tokens: Tokens
-    sessions: LiveSessions
-    clock: Clock
-    limits: Limits
-    calls: Deadlines[Call]
-    arrivals: Deadlines[Peer]
-    expiries: Alarms[Connection]
-
-
-class Call:
-    """Something a client asked for, under way in a task of its own.
-
-    Args:
-        overlaps: whether the client's next command may begin once this one waits for its commit only.
-    """
-
-    __slots__ = ("_late", "_overlaps", "_peer", "_task")
-
-    def __init__(self, peer: Peer, *, overlaps: bool) -> None:
-        self._peer = peer
-        self._overlaps = overlaps
-        self._task: asyncio.Task[None] | None = None
-        self._late = False
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it. Nothing is inherited from the task that happens to run now."""
-        context = _EMPTY.copy()
-        if self._overlaps:
-            context.run(on_submitted.set, self._submitted)
-        self._task = asyncio.get_running_loop().create_task(work, context=context)
-
-    def give_up(self) -> None:
-        """Its time is up."""
-        self._late = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def is_late(self) -> bool:
-        """Whether its cancellation, just caught, means that its time is up; it may go on then, to say so."""
-        if self._late and self._task is not None:
-            self._task.uncancel()
-        return self._late
-
-    def end(self) -> None:
-        """It has been answered. Lets go of its task, whose context knows the call."""
-        self._task = None
-
-    def _submitted(self) -> None:
-        """It waits for its commit only."""
-        self._peer.proceed(self)
-
-
-_EMPTY: Final = copy_context()
 
 
 class Peer:

@@ -17,10 +17,11 @@ from server.realtime.admin import AdminUI
 from server.realtime.connection import Connection
 from server.realtime.deadlines import Alarms, Deadlines
 from server.realtime.departure import see_off
+from server.realtime.edge import Call, Edge
 from server.realtime.engine import Server
 from server.realtime.metrics import ACTIVE_USERS, TRANSPORTS
 from server.realtime.namespace import Namespace
-from server.realtime.peer import CONNECT_TIMEOUT_S, Call, Edge, Peer
+from server.realtime.peer import CONNECT_TIMEOUT_S, Peer
 from server.realtime.recovery import Recovery
 from server.realtime.session import Receive, Session
 from server.realtime.sessions import LiveSessions
