@@ -40,7 +40,7 @@ _FINAL, _RESERVED, _COMPRESSED, _OPCODE, _MASKED = 0x80, 0x70, 0x40, 0x0F, 0x80
 _PLAIN_TEXT: Final = _FINAL | _TEXT
 _LONGEST_CONTROL: Final = 125
 
-_NORMAL, _GOING_AWAY, _PROTOCOL_ERROR, _NOT_UTF8, _TOO_BIG = 1000, 1001, 1002, 1007, 1009
+_NORMAL, _PROTOCOL_ERROR, _NOT_UTF8, _TOO_BIG = 1000, 1002, 1007, 1009
 _CLOSE_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 
 _PARAMETER: Final = re.compile(r'(?:server|client)_no_context_takeover|client_max_window_bits(?:="?(?:[89]|1[0-5])"?)?')
