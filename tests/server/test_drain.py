@@ -112,7 +112,7 @@ async def test_pacing_leaves_nobody_out(count: int, over_s: float) -> None:
 
 
 async def test_a_web_instance_lets_its_clients_go(start: Start, http: ClientSession) -> None:
-    child = await start("serve", "--port", "0", drain_s=60, drain_rate=1, instance="web-1")
+    child = await start("serve", "--port", "0", drain_s=60, drain_rate=0.2, instance="web-1")
     url = await url_of(child)
     stream, headers = await job(http, url)
     socket, poller = Wire(url, "websocket"), Wire(url, "polling")
