@@ -375,15 +375,10 @@ async def discreet_logs(town: Town, unharmed: None) -> AsyncIterator[None]:
     """No log has learnt an address, a password, a token, an amount or a letter."""
     yield
     logs = {name: child.log.read_text() for name, child in town.children.items()}
+    amounts = (RESERVE, LIMITS["ann"], SEALED["ann"])
     for name, text in logs.items():
-        for secret in (
-            "private@example.com",
-            PASSWORD,
-            "eyJ",
-            LETTER,
-            str(RESERVE),
-            str(LIMITS["ann"]),
-            str(SEALED["ann"]),
-        ):
+        for secret in ("private@example.com", PASSWORD, "eyJ", LETTER, *map(str, amounts)):
             lines = [line for line in text.splitlines() if secret in line]
+            if secret.isdigit():  # a time's microseconds may look like it
+                lines = [line for line in lines if mentions(line, secret)]
             assert not lines, (name, secret, lines[0])
