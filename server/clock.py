@@ -106,8 +106,12 @@ class Clock:
 
     def now(self) -> int:
         """Milliseconds since the epoch on the cluster's clock."""
+        return self.at(time.monotonic())
+
+    def at(self, moment: float) -> int:
+        """The same for a moment of `time.monotonic()`."""
         offset = self._best.offset_ms if self._best else 0.0
-        return int(time.monotonic() * 1000 + self._base_ms + offset)
+        return int(moment * 1000 + self._base_ms + offset)
 
     def now_datetime(self) -> datetime:
         """`now()` as an aware UTC datetime."""

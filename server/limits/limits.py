@@ -33,7 +33,7 @@ class Limits:
     """
 
     def __init__(self, settings: Settings, redis: RedisSource | None) -> None:
-        self._on = settings.rate_limits
+        self.on = settings.rate_limits
         self._own = Buckets()
         self._shared = SharedBuckets(redis, self._own)
         self._auth = Rate.parse(settings.rate_auth)
@@ -49,7 +49,7 @@ class Limits:
         Raises:
             AppError: RATE_LIMITED.
         """
-        if self._on and (wait := await self._shared.take(f"auth:{counted(address)}", self._auth)):
+        if self.on and (wait := await self._shared.take(f"auth:{counted(address)}", self._auth)):
             raise _refused("auth", wait)
 
     def request(self, user: str | None, address: str) -> None:
@@ -58,7 +58,7 @@ class Limits:
         Raises:
             AppError: RATE_LIMITED.
         """
-        if not self._on:
+        if not self.on:
             return
         if user is not None:
             if wait := self._own.take(("user", user), self._user):
@@ -72,7 +72,7 @@ class Limits:
         Raises:
             AppError: RATE_LIMITED.
         """
-        if self._on and (wait := self._own.take(("handshake", counted(address)), self._handshakes)):
+        if self.on and (wait := self._own.take(("handshake", counted(address)), self._handshakes)):
             raise _refused("handshake", wait)
 
     def connect(self, session: str) -> None:
@@ -81,12 +81,12 @@ class Limits:
         Raises:
             AppError: RATE_LIMITED.
         """
-        if self._on and (wait := self._own.take((CONNECT, session), self._commands[CONNECT])):
+        if self.on and (wait := self._own.take((CONNECT, session), self._commands[CONNECT])):
             raise _refused("connect", wait)
 
     def command(self, user: str | None, address: str, namespace: str, event: str) -> AppError | None:
         """Count a command of a user, or of an address; the refusal if it is one too many, for the caller to answer."""
-        if not self._on:
+        if not self.on:
             return None
         one, many = self._found.get((namespace, event)) or self._find(namespace, event)
         if user is not None:

@@ -29,7 +29,7 @@ class Connection:
         namespace: where it is connected.
         principal: who connected; None for an anonymous one.
         subscriptions: streams that it watches, by name.
-        arrived: when the command being handled came in, ms on the cluster's clock.
+        arrived: when the command being handled came in, by `time.monotonic()`.
         closed: whether it is gone; what is sent to it is dropped.
     """
 
@@ -51,7 +51,7 @@ class Connection:
         self.namespace = namespace
         self.principal = principal
         self.subscriptions: dict[str, Subscription] = {}
-        self.arrived = 0
+        self.arrived = 0.0
         self.closed = False
         self._session = peer.session
         self._after_ack: list[Callable[[], None]] | None = None

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from server.auth.tokens import Tokens
-from server.clock import Clock
 from server.limits.limits import Limits
 from server.realtime.connection import Connection
 from server.realtime.deadlines import Alarms, Deadlines
@@ -37,7 +36,6 @@ class Edge:
     namespaces: Mapping[str, Namespace]
     tokens: Tokens
     sessions: LiveSessions
-    clock: Clock
     limits: Limits
     calls: Deadlines[Call]
     arrivals: Deadlines[Peer]

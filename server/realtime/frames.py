@@ -112,13 +112,19 @@ def event(namespace: str, name: str, payload: bytes) -> Frame:
     return Frame(b"42%b[%b,%b]" % (_address(namespace), orjson.dumps(name), payload))
 
 
-def acknowledgement(namespace: str, number: int, answer: dict[str, Any]) -> Frame:
-    """A Socket.IO ACK with one argument.
+def acknowledgement(namespace: str, number: int, answer: dict[str, Any]) -> bytes:
+    """The packet of a Socket.IO ACK with one argument, which goes to one client only.
 
     Raises:
         TypeError: the answer holds something that isn't JSON.
     """
-    return Frame(b"43%b%d[%b]" % (_address(namespace), number, orjson.dumps(answer)))
+    return b"43%b%d[%b]" % (_address(namespace), number, orjson.dumps(answer))
+
+
+def short(packet: bytes) -> bytes | None:
+    """A packet as one WebSocket frame, if it is short, as most are; else None."""
+    size = len(packet)
+    return _SHORT[size] + packet if size < len(_SHORT) else None
 
 
 def raw_event(namespace: str, arguments: Sequence[Any]) -> Frame:

@@ -44,29 +44,48 @@ TRAFFIC: Final = Traffic()
 REGISTRY.register(TRAFFIC)
 
 
-class Commands(Collector):
-    """Commands by namespace, name and outcome, and how long they took, in plain numbers for the same reason."""
+class Tally:
+    """One command's answers, in plain numbers for the same reason."""
 
     BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
     """Upper bounds in seconds; a last one without bound follows."""
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, str], int] = {}
-        self._sums: dict[tuple[str, str], float] = {}
-        self._buckets: dict[tuple[str, str], list[int]] = {}
+    __slots__ = ("buckets", "failures", "seconds", "successes")
 
-    def count(self, namespace: str, command: str, outcome: str, seconds: float | None = None) -> None:
-        """Count a command that was answered. `outcome`: ok or an error's code; `seconds`: since it began, if it did."""
-        key = namespace, command, outcome
-        self._counts[key] = self._counts.get(key, 0) + 1
-        if seconds is not None:
-            name = namespace, command
-            buckets = self._buckets.get(name)
-            if buckets is None:
-                buckets = self._buckets[name] = [0] * (len(self.BUCKETS) + 1)
-                self._sums[name] = 0.0
-            buckets[bisect_left(self.BUCKETS, seconds)] += 1
-            self._sums[name] += seconds
+    def __init__(self) -> None:
+        self.successes = 0
+        self.failures: dict[str, int] = {}
+        self.seconds = 0.0
+        self.buckets = [0] * (len(self.BUCKETS) + 1)
+
+    def success(self, seconds: float) -> None:
+        """It succeeded, so long after it began."""
+        self.successes += 1
+        self._time(seconds)
+
+    def failure(self, code: str, seconds: float) -> None:
+        """It failed, so long after it began."""
+        self.refusal(code)
+        self._time(seconds)
+
+    def refusal(self, code: str) -> None:
+        """It was not begun."""
+        self.failures[code] = self.failures.get(code, 0) + 1
+
+    def _time(self, seconds: float) -> None:
+        self.buckets[bisect_left(self.BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+
+class Commands(Collector):
+    """Commands by namespace, name and outcome, and how long they took."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str, str], Tally] = {}
+
+    def tally(self, namespace: str, command: str) -> Tally:
+        """Where a command is counted."""
+        return self._tallies.setdefault((namespace, command), Tally())
 
     def collect(self) -> Iterator[Metric]:
         """What `/metrics` shows."""
@@ -74,15 +93,19 @@ class Commands(Collector):
         counts = CounterMetricFamily(
             "socket_commands", "Commands by namespace, name and outcome (ok or error code)", labels=[*labels, "code"]
         )
-        for key, count in list(self._counts.items()):
-            counts.add_metric(key, count)
+        for name, tally in self._tallies.items():
+            if tally.successes:
+                counts.add_metric([*name, "ok"], tally.successes)
+            for code, count in tally.failures.items():
+                counts.add_metric([*name, code], count)
         yield counts
         timings = HistogramMetricFamily(
             "socket_command_seconds", "From a command's beginning to its ack", labels=labels
         )
-        bounds = [*map(str, self.BUCKETS), "+Inf"]
-        for name, buckets in list(self._buckets.items()):
-            timings.add_metric(name, list(zip(bounds, accumulate(buckets), strict=True)), self._sums[name])
+        bounds = [*map(str, Tally.BUCKETS), "+Inf"]
+        for name, tally in self._tallies.items():
+            if any(tally.buckets):
+                timings.add_metric(name, list(zip(bounds, accumulate(tally.buckets), strict=True)), tally.seconds)
         yield timings
 
 

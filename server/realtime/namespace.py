@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from server.auth.principal import Principal
 from server.errors import CODES, AppError
+from server.realtime.metrics import COMMANDS, Tally
 from server.web.validation import field_errors
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 """Names that the protocol keeps for itself; the official parser closes a connection that uses one."""
+
+UNKNOWN: Final = "unknown"
+"""Label of what is no command."""
 
 _NAME: Final = re.compile(r"/(?:[a-z][a-z0-9_-]*)?")
 
@@ -40,6 +44,7 @@ class SocketCommand:
         answer: model of the successful ack, without `ok`.
         summary: one sentence for the AsyncAPI document.
         errors: codes that it adds to those every command may answer.
+        tally: where its answers are counted.
         overlaps: whether the client's next command may begin once this one has submitted an append; not if what it does after that,
             or before its append is its own, has an order to keep.
     """
@@ -50,6 +55,7 @@ class SocketCommand:
     answer: type[BaseModel]
     summary: str
     errors: tuple[str, ...]
+    tally: Tally
     overlaps: bool = True
 
     def parse(self, arguments: list[Any], *, binary: bool = False) -> BaseModel:
@@ -172,6 +178,7 @@ class Namespace:
         self.greeting: Callable[[Connection, dict[str, Any]], None] | None = None
         self._commands: dict[str, SocketCommand] = {}
         self._events: dict[str, SocketEvent] = {}
+        self._unknown = COMMANDS.tally(name, UNKNOWN)
 
     def command(
         self,
@@ -193,7 +200,8 @@ class Namespace:
             raise ValueError(f"the command {event!r} of {self.name} is reserved or taken")
         if unknown := [code for code in errors if code not in CODES]:
             raise ValueError(f"{self.name} {event} names unknown error codes: {unknown}")
-        self._commands[event] = SocketCommand(event, body, handler, answer, summary, errors, overlaps)
+        tally = COMMANDS.tally(self.name, event)
+        self._commands[event] = SocketCommand(event, body, handler, answer, summary, errors, tally, overlaps)
 
     def raw(self, event: str, handler: RawHandler) -> None:
         """Answer an event whose arguments, binary ones included, are passed on as they came, and which is in no document.
@@ -231,7 +239,12 @@ class Namespace:
 
     def label(self, event: str) -> str:
         """The name of a command for limits and metrics; one for all that are none."""
-        return event if event in self._commands else "unknown"
+        return event if event in self._commands else UNKNOWN
+
+    def tally(self, event: str) -> Tally:
+        """Where the answers to a command are counted; one place for all that are none."""
+        command = self._commands.get(event)
+        return self._unknown if command is None else command.tally
 
     @property
     def commands(self) -> Iterator[SocketCommand]:

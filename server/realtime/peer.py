@@ -15,7 +15,7 @@ from server.errors import AppError
 from server.realtime import frames
 from server.realtime.connection import Connection
 from server.realtime.edge import Call, Edge
-from server.realtime.metrics import COMMANDS, DISMISSED, REFUSED
+from server.realtime.metrics import DISMISSED, REFUSED
 from server.realtime.namespace import Namespace, RawHandler, SocketCommand, TurnedAway
 from server.realtime.packets import Head, Kind, NotText, Packet, arguments, head, parse, with_binary
 from server.realtime.recovery import RecoverableConnection
@@ -189,9 +189,9 @@ class Peer:
 
     def _begin(self, data: str | bytes) -> None:
         if type(data) is str and self._partial is None:
-            command = head(data)
-            if command is not None and (connection := self._connections.get(command.namespace)) is not None:
-                self._event(connection, command, data)
+            of = head(data)
+            if of is not None and (connection := self._connections.get(of[1] or "/")) is not None:
+                self._event(connection, of, data)
                 return
         try:
             packet = self._assemble(data)
@@ -247,12 +247,14 @@ class Peer:
 
     # commands
 
-    def _event(self, connection: Connection, command: Head, text: str) -> None:
+    def _event(self, connection: Connection, of: Head, text: str) -> None:
         """A command in the form in which clients write it; one too many is refused unparsed, at next to no cost."""
-        refusal = self._count(connection, command.event)
+        _, digits, event = of.groups()
+        number = int(digits) if digits else None
+        refusal = self._count(connection, event)
         if refusal is None:
             try:
-                values = arguments(text, command)
+                values = arguments(text, of)
             except NotText:
                 # What would be left of it could be neither stored nor shown.
                 what = [{"loc": [], "msg": "text must be whole Unicode characters"}]
@@ -261,18 +263,21 @@ class Peer:
                 self._malformed(error)
                 return
         if refusal is not None:
-            self._refuse(connection, command.event, command.number, refusal)
+            self._refuse(connection, event, number, refusal)
         else:
-            self._execute(connection, command.event, command.number, values)
+            self._execute(connection, event, number, values)
 
     def _count(self, connection: Connection, event: str) -> AppError | None:
+        limits = self.edge.limits
+        if not limits.on:
+            return None
         user = connection.principal.id if connection.principal else None
         namespace = connection.namespace
-        return self.edge.limits.command(user, self.session.address, namespace.name, namespace.label(event))
+        return limits.command(user, self.session.address, namespace.name, namespace.label(event))
 
     def _refuse(self, connection: Connection, event: str, number: int | None, refusal: AppError) -> None:
         self._acknowledge(connection, number, refusal.to_ack())
-        COMMANDS.count(connection.namespace.name, connection.namespace.label(event), refusal.code)
+        connection.namespace.tally(event).refusal(refusal.code)
 
     def _execute(
         self, connection: Connection, event: str, number: int | None, values: list[Any], *, binary: bool = False
@@ -282,8 +287,7 @@ class Peer:
         if raw is not None:
             self._start(Call(self, overlaps=True), self._answer_raw(connection, raw, number, values))
             return
-        began = monotonic()
-        connection.arrived = self.edge.clock.now()
+        began = connection.arrived = monotonic()
         try:
             command = namespace.find(event)
             answer = command.handler(connection, command.parse(values, binary=binary))
@@ -347,14 +351,14 @@ class Peer:
     ) -> None:
         self._acknowledge(connection, number, {"ok": True, **answer})
         connection.settle()
-        COMMANDS.count(connection.namespace.name, command.event, "ok", monotonic() - began)
+        command.tally.success(monotonic() - began)
 
     def _fail(self, connection: Connection, event: str, number: int | None, error: Exception, began: float) -> None:
-        label = connection.namespace.label(event)
-        failure = _as_app_error(error, label)
+        namespace = connection.namespace
+        failure = _as_app_error(error, namespace.label(event))
         self._acknowledge(connection, number, failure.to_ack())
         connection.settle()
-        COMMANDS.count(connection.namespace.name, label, failure.code, monotonic() - began)
+        namespace.tally(event).failure(failure.code, monotonic() - began)
 
     async def _answer_raw(
         self, connection: Connection, handler: RawHandler, number: int | None, values: list[Any]
@@ -369,7 +373,7 @@ class Peer:
 
     def _acknowledge(self, connection: Connection, number: int | None, answer: dict[str, Any]) -> None:
         if number is not None and not connection.closed:
-            self.session.write(frames.acknowledgement(connection.namespace.name, number, answer))
+            self.session.send(frames.acknowledgement(connection.namespace.name, number, answer))
 
     # namespaces
 

@@ -92,7 +92,6 @@ class Sockets:
             namespaces=self._namespaces,
             tokens=tokens,
             sessions=self.sessions,
-            clock=clock,
             limits=limits,
             calls=Deadlines(settings.append_timeout_ms / 1000 + SETTLING_GRACE_S, Call.give_up),
             arrivals=Deadlines(connect_timeout_s, partial(Peer.close, reason="connect timeout")),

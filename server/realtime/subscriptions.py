@@ -205,7 +205,7 @@ class Subscriptions:
 
     def sync_time(self, connection: Connection, body: SyncTime) -> dict[str, Any]:
         """The cluster's time at arrival and now."""
-        return {"t0": body.t0, "t1": connection.arrived, "t2": self._clock.now()}
+        return {"t0": body.t0, "t1": self._clock.at(connection.arrived), "t2": self._clock.now()}
 
     async def reauthenticate(self, connection: Connection, body: Reauthenticate) -> dict[str, Any]:
         """Take a newer token of the same user, for every namespace that it has entered on this transport.

@@ -186,11 +186,11 @@ def _check_packet(text: str) -> None:
 
 
 def _check_short_way(text: str, packet: Packet | None) -> None:
-    command = head(text)
-    if command is None:
+    found = head(text)
+    if found is None:
         return
     try:
-        values = arguments(text, command)
+        values = arguments(text, found)
     except NotText:
         with_whole_characters = None
         try:
@@ -201,7 +201,8 @@ def _check_short_way(text: str, packet: Packet | None) -> None:
     except ValueError:
         assert packet is None
         return
-    assert packet == (Kind.EVENT, command.namespace, command.number, [command.event, *values], 0)
+    namespace, number, event = found.groups()
+    assert packet == (Kind.EVENT, namespace or "/", int(number) if number else None, [event, *values], 0)
 
 
 def _nesting(text: str) -> int:

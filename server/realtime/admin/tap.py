@@ -25,6 +25,10 @@ class TappedSession(Session):
         assert isinstance(tap, Tap)
         tap.ui.sent(self, frame)
 
+    def send(self, packet: bytes) -> None:
+        """See Session."""
+        self.write(Frame(packet))
+
 
 class Tap:
     """A listener before another.

@@ -25,7 +25,7 @@ from server.realtime.engine import Listener
 from server.realtime.frames import Frame
 from server.realtime.metrics import TRAFFIC
 from server.realtime.namespace import Namespace, is_reserved
-from server.realtime.packets import head
+from server.realtime.packets import Head, head, start
 from server.realtime.peer import Peer
 from server.realtime.session import Session
 from server.settings import Settings
@@ -161,9 +161,9 @@ class AdminUI:
         if not (self._development and self._admins and isinstance(data, str)):
             return
         command = head(data)
-        connection = self._connection(session, command.namespace) if command is not None else None
+        connection = self._connection(session, command) if command is not None else None
         if command is not None and connection is not None:
-            self._show("event_received", connection, data[command.start :])
+            self._show("event_received", connection, data[start(command) :])
 
     def sent(self, session: Session, frame: Frame) -> None:
         """A frame was written."""
@@ -171,12 +171,13 @@ class AdminUI:
         if not (self._development and self._admins and frame.packet.startswith(b"42")):
             return
         found = head(frame.packet[1:].decode())
-        connection = self._connection(session, found.namespace) if found is not None else None
+        connection = self._connection(session, found) if found is not None else None
         if found is not None and connection is not None:
-            self._show("event_sent", connection, frame.packet[1 + found.start :])
+            self._show("event_sent", connection, frame.packet[1 + start(found) :])
 
-    def _connection(self, session: Session, namespace: str) -> Connection | None:
+    def _connection(self, session: Session, command: Head) -> Connection | None:
         peer = self._peers.get(session.sid)
+        namespace = command[1] or "/"
         if peer is None or namespace == NAME:  # or telling would have to be told of
             return None
         return next((one for one in peer.connections if one.namespace.name == namespace), None)

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.realtime import packets
-from server.realtime.packets import Head, head
+from server.realtime.packets import Head
 from tests.server.realtime.conftest import Market, Open
 from tests.server.realtime.wire import Wire
 
@@ -182,9 +182,9 @@ async def test_limits_can_be_turned_off(open_market: Open) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('2/market,12["add",{}]', Head("/market", 12, "add", 11)),
-        ('2/market,["add"]', Head("/market", None, "add", 9)),
-        ('2["add"]', Head("/", None, "add", 1)),
+        ('2/market,12["add",{}]', ("/market", "12", "add", 11)),
+        ('2/market,["add"]', ("/market", None, "add", 9)),
+        ('2["add"]', (None, None, "add", 1)),
         ('2/market,1234567890123456["add"]', None),
         ('2/market,1["ad\\u0064"]', None),
         ('2/market,1["' + "x" * 65 + '"]', None),
@@ -195,5 +195,6 @@ async def test_limits_can_be_turned_off(open_market: Open) -> None:
         ("", None),
     ],
 )
-def test_the_head_of_a_command(text: str, expected: Head | None) -> None:
-    assert head(text) == expected
+def test_the_head_of_a_command(text: str, expected: tuple[str | None, str | None, str, int] | None) -> None:
+    found = packets.head(text)
+    assert (found and (*found.groups(), packets.start(found))) == expected
