@@ -43,23 +43,31 @@ class Sample(NamedTuple):
     taken: float
 
 
+_TO_SYMBOLS: Final = bytes(ord(_SYMBOLS[byte & 31]) for byte in range(256))
+"""For `bytes.translate`: every symbol stands for as many bytes, so random bytes give symbols as random."""
+
+_IDS: Final = 64
+_ids: Final[list[str]] = []
+"""Made in advance, each given out once: asking the system each time costs more than the rest."""
+
+
 def new_id() -> str:
     """A fresh, unguessable id of 22 lower-case letters and digits (110 bits)."""
-    return _symbols(os.urandom(14))
+    if not _ids:
+        symbols = os.urandom(_ID_LENGTH * _IDS).translate(_TO_SYMBOLS).decode()
+        _ids.extend(symbols[start : start + _ID_LENGTH] for start in range(0, len(symbols), _ID_LENGTH))
+    return _ids.pop()
 
 
 def local_id() -> str:
-    """A unique id that may be guessed, for what nobody addresses: events and commands. Ten times cheaper than `new_id`."""
+    """A unique id that may be guessed, for what nobody addresses: events and commands. Half as dear as `new_id`, and half as long."""
     return f"{_PROCESS}{next(_counter):x}"
 
 
 def derived_id(*parts: str) -> str:
     """The same id for the same parts, for effects that must happen once however often they are tried."""
-    return _symbols(hashlib.sha256("\x00".join(parts).encode()).digest())
-
-
-def _symbols(random_bytes: bytes) -> str:
-    bits = int.from_bytes(random_bytes[:14], "big")
+    digest = hashlib.sha256("\x00".join(parts).encode()).digest()
+    bits = int.from_bytes(digest[:14], "big")
     return "".join([_PAIRS[(bits >> shift) & 1023] for shift in range(0, _ID_LENGTH * 5, 10)])
 
 
@@ -68,13 +76,13 @@ _counter: Final = itertools.count(1)
 
 _SALTS: Final = 64
 _salts: Final[list[str]] = []
-"""Made in advance, each given out once."""
+"""Made in advance, as ids are."""
 
 
 def new_salt() -> str:
     """256 random bits as 64 hexadecimal digits, to salt a commitment."""
     if not _salts:
-        digits = os.urandom(32 * _SALTS).hex()  # asking the system each time costs more than the rest
+        digits = os.urandom(32 * _SALTS).hex()
         _salts.extend(digits[start : start + 64] for start in range(0, len(digits), 64))
     return _salts.pop()
 

@@ -173,7 +173,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
         if session is None:
             raise Refused(1)
         if upgrade:
-            return await session.serve_websocket(request)
+            return session.serve_websocket(request)
         if session.upgraded or not session.connected:
             raise Refused(3)
         if request.method == "GET":
@@ -211,7 +211,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # python-engineio is 
             session.connected = True
             return _payload(await session.poll(request))
         try:
-            return await session.serve_websocket(request)
+            return session.serve_websocket(request)
         except BaseException:
             session.end(TRANSPORT_CLOSE)  # whatever went wrong, nothing is left behind
             raise

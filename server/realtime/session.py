@@ -347,7 +347,7 @@ class Session:
 
     # WebSocket
 
-    async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
+    def serve_websocket(self, request: web.Request) -> web.StreamResponse:
         """Run the session, or its upgrade, on a WebSocket; it goes on when the request has been answered.
 
         Raises:
@@ -356,7 +356,7 @@ class Session:
         """
         websocket = WebSocket(self, self.server.max_http_buffer_size, self.server.closings)
         try:
-            answer = await websocket.open(request, compression=self.server.compression)
+            answer = websocket.open(request, compression=self.server.compression)
         except BadHandshake:
             raise Refused(3) from None
         if not self.connected:

@@ -22,6 +22,7 @@ from aiohttp._websocket.helpers import websocket_mask
 from server.realtime.deadlines import Deadlines
 from server.realtime.frames import header
 from server.realtime.metrics import TRAFFIC
+from server.web.headers import request_id
 
 if TYPE_CHECKING:
     from server.realtime.session import Session
@@ -43,6 +44,12 @@ _LONGEST_CONTROL: Final = 125
 _NORMAL, _PROTOCOL_ERROR, _NOT_UTF8, _TOO_BIG = 1000, 1002, 1007, 1009
 _CLOSE_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 
+_SWITCHING: Final = (
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nServer: rialto\r\n"
+    "Sec-WebSocket-Accept: %s\r\nX-Request-Id: %s\r\nX-Rialto-Instance: %s\r\n"
+)
+"""Without the headers that tell browsers what to do with a body."""
+
 _PARAMETER: Final = re.compile(r'(?:server|client)_no_context_takeover|client_max_window_bits(?:="?(?:[89]|1[0-5])"?)?')
 _DEFLATE: Final = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 """Without contexts: 64 KB less per connection, and one compressed frame serves all recipients."""
@@ -62,6 +69,21 @@ class _Broken(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+class Switched(web.StreamResponse):
+    """What aiohttp is told of an answer that was written past it, which takes a third of the time."""
+
+    @property
+    def prepared(self) -> bool:
+        """It has been sent."""
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to be sent."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """See `prepare`."""
 
 
 class WebSocket(Protocol):
@@ -105,22 +127,21 @@ class WebSocket(Protocol):
 
     # opening
 
-    async def open(self, request: web.Request, *, compression: bool = False) -> web.StreamResponse:
+    def open(self, request: web.Request, *, compression: bool = False) -> web.StreamResponse:
         """Answer the handshake and take the connection over; reading begins with `release`.
 
         Raises:
             BadHandshake: the request doesn't ask for a WebSocket as it should.
             ConnectionError: the client is gone.
         """
-        headers = {"Upgrade": "websocket", "Connection": "upgrade", "Sec-WebSocket-Accept": _accept(request)}
+        answer = _SWITCHING % (_accept(request), request_id(request), self.session.server.instance)
         if compression and any(_is_acceptable(offer) for offer in _offers(request)):
-            headers["Sec-WebSocket-Extensions"] = _DEFLATE
+            answer += f"Sec-WebSocket-Extensions: {_DEFLATE}\r\n"
             self.deflate = True
-        answer = web.StreamResponse(status=101, headers=headers)
-        await answer.prepare(request)
         transport = request.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             raise ConnectionResetError("the client left during the handshake")
+        transport.write(f"{answer}\r\n".encode())
         # In this order: what came behind the request is handed over, and then the web server believes the connection lost.
         server: Any = request.protocol
         self.transport = transport
@@ -128,7 +149,7 @@ class WebSocket(Protocol):
         self.transport.set_protocol(self)
         server.transport = None
         server.connection_lost(None)
-        return answer
+        return Switched(status=101)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """As aiohttp's parsers have it, for what came together with the handshake's request."""
