@@ -129,10 +129,8 @@ class Denylist:
 
     async def _look_up(self, sessions: Sequence[str]) -> Sequence[bool | None]:
         try:
-            async with self._link.client.pipeline(transaction=False) as pipeline:
-                for session in sessions:
-                    pipeline.exists(_entry(session))
-                return [bool(found) for found in await pipeline.execute()]
+            found = await self._link.client.mget([_entry(session) for session in sessions])
+            return [entry is not None for entry in found]
         except (RedisError, OSError, TimeoutError) as error:
             for _ in sessions:
                 self._unchecked(str(error))
@@ -155,4 +153,5 @@ class Denylist:
 
 
 def _entry(session: str) -> str:
-    return f"rialto:denied:{session}"
+    # Redis Cluster keeps them all together (`{}`), so that one question can ask about many.
+    return f"rialto:{{denied}}:{session}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
@@ -70,8 +71,11 @@ def _record(request: web.Request, response: web.StreamResponse, seconds: float) 
     status = response.status
     if not _waits(request, response, route):
         HTTP_SECONDS.labels(_method_of(request), route, str(status)).observe(seconds)
+    quiet = route in _QUIET and status < 400
+    if quiet and not log.is_enabled_for(logging.DEBUG):
+        return
     principal = request.get(PRINCIPAL)
-    write = log.debug if route in _QUIET and status < 400 else log.info
+    write = log.debug if quiet else log.info
     write(
         "request",
         user_id=principal.id if principal else None,
