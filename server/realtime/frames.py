@@ -52,9 +52,7 @@ class Frame:
     def websocket(self) -> bytes:
         """The packet as one WebSocket text frame, attachments as binary ones; made at first use and kept."""
         if self._websocket is None:
-            packet = self.packet
-            size = len(packet)
-            data = (_SHORT[size] if size < len(_SHORT) else header(_TEXT, size)) + packet
+            data = text(self.packet)
             self._websocket = data + self._binary() if self.attachments else data
         return self._websocket
 
@@ -97,6 +95,13 @@ def header(first: int, size: int) -> bytes:
 _SHORT: Final = (b"", *(header(_TEXT, size) for size in range(1, 126)))
 """Headers of short packets, which most are; none where there is no packet."""
 
+
+def text(packet: bytes) -> bytes:
+    """A packet as one WebSocket text frame."""
+    size = len(packet)
+    return (_SHORT[size] if size < len(_SHORT) else header(_TEXT, size)) + packet
+
+
 PING: Final = Frame(b"2")
 CLOSE: Final = Frame(b"1")
 NOOP: Final = Frame(b"6")
@@ -119,12 +124,6 @@ def acknowledgement(namespace: str, number: int, answer: dict[str, Any]) -> byte
         TypeError: the answer holds something that isn't JSON.
     """
     return b"43%b%d[%b]" % (_address(namespace), number, orjson.dumps(answer))
-
-
-def short(packet: bytes) -> bytes | None:
-    """A packet as one WebSocket frame, if it is short, as most are; else None."""
-    size = len(packet)
-    return _SHORT[size] + packet if size < len(_SHORT) else None
 
 
 def raw_event(namespace: str, arguments: Sequence[Any]) -> Frame:

@@ -156,16 +156,15 @@ class Session:
     def send(self, packet: bytes) -> None:
         """As `write`, for a packet that nobody else gets."""
         transport = self._transport
-        if (
-            transport is None
-            or self._corked is None
-            or (data := frames.short(packet)) is None
-            or transport.get_write_buffer_size() > self.server.outbound_limit
-        ):
+        if transport is None or self._deflate or transport.get_write_buffer_size() > self.server.outbound_limit:
             self.write(Frame(packet))
         elif not transport.is_closing():
+            data = frames.text(packet)
             TRAFFIC.sent += len(data)
-            self._corked.append(data)
+            if self._corked is None:
+                transport.write(data)
+            else:
+                self._corked.append(data)
 
     def cork(self) -> None:
         """Keep what is written until `uncork`: the answers to what is read at one go travel together, in one system call."""

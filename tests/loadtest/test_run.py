@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,22 @@ async def test_nothing_is_left_of_a_load_that_was_killed(tmp_path: Path) -> None
     family = psutil.Process(process.pid)
 
     def loading() -> bool:
-        return any("locust" in child.cmdline() for child in family.children())
+        return any("locust" in _command(child) for child in family.children())
 
-    await patiently(loading, "Locust to start")
-    relatives = family.children(recursive=True)
+    try:
+        await patiently(loading, "Locust to start")
+        relatives = family.children(recursive=True)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
     assert len(relatives) >= 5, "MongoDB, Valkey, a web instance, a worker and Locust"
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
     await patiently(lambda: not any(_lives(relative) for relative in relatives), "everything to end")
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.NoSuchProcess):  # or a zombie, which is one of these
+        return process.cmdline()
+    return []
 
 
 def _lives(process: psutil.Process) -> bool:

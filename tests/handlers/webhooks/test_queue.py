@@ -10,6 +10,7 @@ from handlers.webhooks.lanes import Lanes
 from handlers.webhooks.sender import Sender
 from handlers.webhooks.targets import Reach
 from models.webhook import Delivery, Webhook
+from server.background import end
 from server.settings import Settings
 from tests.handlers.bidding.test_indexes import profiled
 from tests.handlers.market import Market, Person, opened
@@ -159,8 +160,7 @@ async def test_a_try_that_was_cut_short_is_made_again_when_its_lease_ends(
     receiver.behave, released = never_answers()
     working = asyncio.create_task(desk.deliveries.run())
     await until(lambda: receiver.received)
-    working.cancel()  # the worker is gone in the middle of its try
-    await asyncio.wait([working])
+    await end([working])  # the worker is gone in the middle of its try
     released.set()
     (stored,) = await desk.stored()
     assert (stored["state"], stored["attempts"]) == ("queued", 1)
@@ -309,8 +309,7 @@ async def test_hanging_receivers_leave_room_for_the_others(
         assert len(receiver.received) <= 2
         released.set()
         await until(lambda: len(receiver.received) == 8)
-        working.cancel()
-        await asyncio.wait([working])
+        await end([working])
     assert receiver.most_at_once == 2
 
 
