@@ -19,7 +19,11 @@ async def client_package() -> None:
 
 @pytest.fixture(scope="module")
 async def running_instances(
-    client_package: None, mongodb_url: str, redis_url: str, module_database: str, tmp_path_factory: pytest.TempPathFactory
+    client_package: None,
+    mongodb_url: str,
+    redis_url: str,
+    module_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Cluster]:
     """Two instances and a worker."""
     async with Cluster(

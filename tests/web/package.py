@@ -13,12 +13,17 @@ from tests.contract import node
 FOLDER: Final = Path(__file__).parents[2] / "web" / "client"
 
 
-def tool(package: str, program: str, *arguments: str) -> None:
+def tool(name: str, program: str, *arguments: str) -> None:
     """Run a program of one of the package's tools; fails with its output unless it succeeds."""
-    script = node.packages(FOLDER) / package / program
-    command = [*node.node(), str(script), *arguments]
+    script(str(node.packages(FOLDER) / name / program), *arguments)
+
+
+def script(program: str, *arguments: str) -> None:
+    """Run a program in the package's folder; fails with its output unless it succeeds."""
+    node.packages(FOLDER)
+    command = [*node.node(), program, *arguments]
     done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{package} failed:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{program} failed:\n{done.stdout}{done.stderr}"
 
 
 def build() -> None:

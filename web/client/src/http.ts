@@ -113,8 +113,8 @@ async function problem(response: Response): Promise<RialtoError> {
   if (typeof said?.code === "string") {
     const details: Details = { ...(said.details as Details | undefined) };
     if (said.errors) details.errors = said.errors;
-    const message = String(said.detail || said.title || said.code);
-    return new RialtoError(said.code as ErrorCode, message, said.retryable === true, details);
+    const message = [said.detail, said.title].find((text) => typeof text === "string" && text !== "") ?? said.code;
+    return new RialtoError(said.code as ErrorCode, message as string, said.retryable === true, details);
   }
   const meant = MEANT_AS[response.status];
   const seconds = Number(response.headers.get("Retry-After"));

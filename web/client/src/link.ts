@@ -98,12 +98,12 @@ export class Link {
     const send = async () => {
       const socket = await this.ready(namespace, signal, giveUp);
       signal?.throwIfAborted();
-      const ack: { ok?: boolean; error?: unknown } = await socket
+      const ack = (await socket
         .timeout(ACK_MS)
         .emitWithAck(event, body)
         .catch((error: Error) => {
           throw RialtoError.disconnected(error.message);
-        });
+        })) as { ok?: boolean; error?: unknown } | undefined;
       if (ack?.ok !== true) throw RialtoError.fromAck(ack?.error);
       const { ok: _, ...answer } = ack;
       return answer as T;
@@ -222,7 +222,7 @@ export class Link {
       return this.renew();
     try {
       // For every namespace of the connection at once.
-      const ack = await known.socket.timeout(ACK_MS).emitWithAck("reauthenticate", { token });
+      const ack = (await known.socket.timeout(ACK_MS).emitWithAck("reauthenticate", { token })) as { ok?: boolean };
       if (ack?.ok !== true) return this.renew();
       for (const entry of live) entry.token = token;
     } catch {

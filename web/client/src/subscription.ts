@@ -101,9 +101,9 @@ export class Subscription<E extends StreamEvent = StreamEvent, S = StreamState> 
   }
 
   /** What a `for await` does when it is left. */
-  async return(): Promise<IteratorResult<E, undefined>> {
+  return(): Promise<IteratorResult<E, undefined>> {
     this.unsubscribe();
-    return { done: true, value: undefined };
+    return Promise.resolve({ done: true, value: undefined });
   }
 
   [Symbol.asyncIterator](): this {

@@ -17,22 +17,22 @@ export function abortable<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    let stop: (() => void) | undefined;
+    const begun: { stop?: () => void } = {};
     let settled = false;
     const settle = (done: () => void) => {
       if (settled) return;
       settled = true;
       signal?.removeEventListener("abort", abort);
-      stop?.();
+      begun.stop?.();
       done();
     };
     const abort = () => settle(() => reject(signal?.reason));
     signal?.addEventListener("abort", abort);
-    stop = begin(
+    begun.stop = begin(
       (value) => settle(() => resolve(value)),
       (reason) => settle(() => reject(reason)),
     );
-    if (settled) stop();
+    if (settled) begun.stop();
   });
 }
 
