@@ -67,3 +67,7 @@ async def test_clock(instances: Cluster) -> None:
 
 async def test_readme(instances: Cluster) -> None:
     await package.run("test/live/readme.test.mjs", CONTRACT_URLS=json.dumps(instances.urls))
+
+
+async def test_faults(instances: Cluster) -> None:
+    await package.run("test/live/faults.test.mjs", CONTRACT_URLS=json.dumps(instances.urls))

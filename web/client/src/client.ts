@@ -75,7 +75,7 @@ export class Client {
     this.commands = new Commands(this.routes, this.http, this.end.signal);
     this.clock = new ServerClock((t0) => this.time(t0), options.clock ?? steady());
     this.outbox = new Outbox(
-      (message, key) => this.commands.run("send", message, { key, patience_ms: 0, signal: this.end.signal }),
+      (message, key) => this.commands.run("send", message, { key, patience_ms: Number.POSITIVE_INFINITY }),
       options.storage,
       options,
       this.end.signal,

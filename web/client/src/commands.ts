@@ -5,6 +5,7 @@ import { newKey } from "./keys.js";
 import { retrying } from "./retry.js";
 import type { Routes } from "./routes.js";
 import type { Namespace } from "./types.js";
+import { following, later } from "./waiting.js";
 
 /** What each command takes, without its key, and answers. */
 export interface CommandTypes {
@@ -23,7 +24,7 @@ export interface CommandOptions {
   /** Made up when missing. The same key over all attempts makes the command happen once. */
   key?: string;
   signal?: AbortSignal;
-  /** How long to try again after failures that a retry can mend (30 s); 0 tries once. */
+  /** How long to try again after failures that a retry can mend (30 s); 0 tries once, `Infinity` for ever. */
   patience_ms?: number;
 }
 
@@ -43,6 +44,8 @@ interface Spec<B> {
 }
 
 const PATIENCE_MS = 30_000;
+/** What the last attempt may take, beyond patience. */
+const LAST_MS = 10_000;
 const part = (value: string | number) => encodeURIComponent(value);
 const message = ({ room, seq }: { room: string; seq: number }) => `/api/v1/rooms/${part(room)}/messages/${part(seq)}`;
 
@@ -113,31 +116,43 @@ export class Commands {
     private readonly closed: AbortSignal,
   ) {}
 
-  run<C extends keyof CommandTypes>(
+  async run<C extends keyof CommandTypes>(
     name: C,
     body: CommandTypes[C]["body"],
     options: CommandOptions = {},
   ): Promise<CommandTypes[C]["answer"]> {
     const spec: Spec<CommandTypes[C]["body"]> = SPECS[name];
     const key = options.key ?? newKey();
-    const { signal } = options;
-    const attempt = () => {
-      this.closed.throwIfAborted();
-      const { link } = this.routes;
-      if (this.routes.way === "socket" && link !== undefined) {
-        const keyed = spec.keyed ? { ...body, key } : body;
-        return link.command<CommandTypes[C]["answer"]>(spec.namespace, spec.event, keyed, signal, this.routes.giveUp);
-      }
-      return this.overHttp(spec, body, key, signal);
-    };
-    return retrying(attempt, { patience_ms: options.patience_ms ?? PATIENCE_MS, signal });
+    const patience_ms = options.patience_ms ?? PATIENCE_MS;
+    const { controller, release } = following(options.signal, this.closed);
+    const { signal } = controller;
+    const late = () => controller.abort(RialtoError.disconnected("no answer in time"));
+    const stop = Number.isFinite(patience_ms) ? later(patience_ms + LAST_MS, late) : () => {};
+    try {
+      return await retrying(() => this.attempt(spec, body, key, signal), { patience_ms, signal });
+    } finally {
+      stop();
+      release();
+    }
+  }
+
+  private attempt<C extends keyof CommandTypes>(
+    spec: Spec<CommandTypes[C]["body"]>,
+    body: CommandTypes[C]["body"],
+    key: string,
+    signal: AbortSignal,
+  ): Promise<CommandTypes[C]["answer"]> {
+    const { link } = this.routes;
+    if (this.routes.way !== "socket" || link === undefined) return this.overHttp(spec, body, key, signal);
+    const keyed = spec.keyed ? { ...body, key } : body;
+    return link.command(spec.namespace, spec.event, keyed, signal, this.routes.giveUp);
   }
 
   private async overHttp<C extends keyof CommandTypes>(
     { rest, event }: Spec<CommandTypes[C]["body"]>,
     command: CommandTypes[C]["body"],
     key: string,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<CommandTypes[C]["answer"]> {
     if (rest === undefined) throw new RialtoError("UNSUPPORTED", `${event} needs a socket`, false);
     const { method, path, body } = rest(command);

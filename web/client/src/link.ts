@@ -98,12 +98,11 @@ export class Link {
     const send = async () => {
       const socket = await this.ready(namespace, signal, giveUp);
       signal?.throwIfAborted();
-      const ack = (await socket
-        .timeout(ACK_MS)
-        .emitWithAck(event, body)
-        .catch((error: Error) => {
-          throw RialtoError.disconnected(error.message);
-        })) as { ok?: boolean; error?: unknown } | undefined;
+      const ack = await abortable<{ ok?: boolean; error?: unknown } | undefined>(signal, (resolve, reject) => {
+        const lost = (error: Error) => reject(RialtoError.disconnected(error.message));
+        socket.timeout(ACK_MS).emitWithAck(event, body).then(resolve, lost);
+        return () => {};
+      });
       if (ack?.ok !== true) throw RialtoError.fromAck(ack?.error);
       const { ok: _, ...answer } = ack;
       return answer as T;
@@ -157,7 +156,8 @@ export class Link {
         entry.token = token;
         tell(token === undefined ? {} : { token });
       };
-      this.session.access().then(give, () => give(undefined));
+      // A token that has ended is refused, which is tried again; without one, somebody would be nobody from now on.
+      this.session.access().then(give, () => give(this.session.current));
     };
     const socket = this.manager.socket(namespace, { auth });
     const entry: Entry = { socket, token: undefined, refusals: 0, fatal: undefined };
@@ -215,6 +215,12 @@ export class Link {
   }
 
   private async reauthenticate(token: string | undefined): Promise<void> {
+    for (const entry of this.entries.values()) {
+      if (entry.fatal === undefined || token === undefined) continue;
+      entry.fatal = undefined;
+      entry.refusals = 0;
+      entry.socket.connect();
+    }
     const live = [...this.entries.values()].filter((entry) => entry.socket.connected);
     if (live.length === 0) return;
     const known = live.find((entry) => entry.token !== undefined);

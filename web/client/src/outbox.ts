@@ -1,8 +1,6 @@
 import type { CommandTypes } from "./commands.js";
 import { RialtoError } from "./errors.js";
 import { newKey } from "./keys.js";
-import { mayRetry, pause } from "./retry.js";
-import { sleep } from "./waiting.js";
 
 /** Where the outbox is kept between runs: any store of strings, such as AsyncStorage or a file. */
 export interface Storage {
@@ -44,6 +42,7 @@ export class Outbox {
   private readonly loaded: Promise<void>;
 
   constructor(
+    /** Tries until there is a final answer. */
     private readonly send: (message: Message, key: string) => Promise<Sent>,
     private readonly storage: Storage | undefined,
     private readonly hooks: OutboxHooks,
@@ -85,33 +84,29 @@ export class Outbox {
   }
 
   private async drain(): Promise<void> {
-    for (let failures = 0; !this.closed.aborted; ) {
-      const [entry] = this.waiting;
-      if (entry === undefined) return;
-      try {
-        const sent = await this.send(entry.message, entry.key);
-        await this.drop(entry);
-        entry.resolve?.(sent);
-        this.hooks.onSent?.(entry.message, sent);
-        failures = 0;
-      } catch (error) {
-        if (this.closed.aborted) break;
-        if (mayRetry(error)) {
-          failures += 1;
-          await sleep(pause(failures, error), this.closed).catch(() => {});
-        } else {
-          await this.drop(entry);
-          entry.reject?.(error);
-          if (error instanceof RialtoError) this.hooks.onRefused?.(entry.message, error);
-        }
+    for (let entry = this.waiting[0]; entry !== undefined && !this.closed.aborted; entry = this.waiting[0]) {
+      const { message, key, resolve, reject } = entry;
+      const [sent, error] = await this.send(message, key).then(
+        (answer) => [answer, undefined] as const,
+        (reason: unknown) => [undefined, reason] as const,
+      );
+      if (sent === undefined && this.closed.aborted) break; // it stays for the next run
+      await this.drop(entry);
+      if (sent !== undefined) {
+        resolve?.(sent);
+        this.hooks.onSent?.(message, sent);
+      } else {
+        reject?.(error);
+        if (error instanceof RialtoError) this.hooks.onRefused?.(message, error);
       }
     }
-    for (const { reject } of this.waiting) reject?.(this.closed.reason);
+    if (this.closed.aborted) for (const { reject } of this.waiting) reject?.(this.closed.reason);
   }
 
   private drop(entry: Waiting): Promise<void> {
     this.waiting = this.waiting.filter((other) => other !== entry);
-    return this.store();
+    // If that fails, the next run sends it again, and its key makes that harmless.
+    return this.store().catch(() => {});
   }
 
   /** One write at a time, each with all that is waiting by then. */

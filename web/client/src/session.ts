@@ -43,6 +43,11 @@ export class Session {
     return this.tokens !== undefined;
   }
 
+  /** The access token as it is, though it may have ended. */
+  get current(): string | undefined {
+    return this.tokens?.access_token;
+  }
+
   /** Whenever there is another access token, or none any more. Returns how to stop listening. */
   listen(listener: (token: string | undefined) => void): () => void {
     this.listeners.add(listener);

@@ -22,18 +22,34 @@ export function abortable<T>(
     const settle = (done: () => void) => {
       if (settled) return;
       settled = true;
-      signal?.removeEventListener("abort", abort);
+      unlisten();
       begun.stop?.();
       done();
     };
     const abort = () => settle(() => reject(signal?.reason));
-    signal?.addEventListener("abort", abort);
+    const unlisten = onAbort(signal, abort);
     begun.stop = begin(
       (value) => settle(() => resolve(value)),
       (reason) => settle(() => reject(reason)),
     );
     if (settled) begun.stop();
   });
+}
+
+const aborts = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** One listener per signal for all of ours: Node.js warns of a leak when a signal has many. Returns how to stop listening. */
+function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
+  if (signal === undefined) return () => {};
+  const runs = aborts.get(signal) ?? new Set();
+  if (!aborts.has(signal)) {
+    aborts.set(signal, runs);
+    signal.addEventListener("abort", () => {
+      for (const each of [...runs]) each();
+    });
+  }
+  runs.add(run);
+  return () => runs.delete(run);
 }
 
 /** A controller that also aborts with other signals, until `release`. `AbortSignal.any` is missing in React Native. */
@@ -45,8 +61,7 @@ export function following(...parents: (AbortSignal | undefined)[]): {
   const undo = parents.map((parent) => {
     const abort = () => controller.abort(parent?.reason);
     if (parent?.aborted) abort();
-    parent?.addEventListener("abort", abort);
-    return () => parent?.removeEventListener("abort", abort);
+    return onAbort(parent, abort);
   });
   return { controller, release: () => undo.forEach((each) => void each()) };
 }

@@ -10,8 +10,11 @@ export class Road {
   blocked = /(?!)/;
   /** Server bytes that match are lost with the connection, once. */
   lost = /(?!)/;
-  /** How often each of the two happened. */
+  /** Server bytes that match are lost, once, and the connection goes on. No real network does that. */
+  swallowed = /(?!)/;
+  /** How often each of them happened. */
   blocks = 0;
+  swallows = 0;
   losses = 0;
   /** How many connections came. */
   count = 0;
@@ -92,6 +95,11 @@ export class Road {
         this.losses += 1;
         this.lost = /(?!)/;
         return pair.cut();
+      }
+      if (this.swallowed.test(bytes.toString("latin1"))) {
+        this.swallows += 1;
+        this.swallowed = /(?!)/;
+        return;
       }
       near.write(bytes);
     });
