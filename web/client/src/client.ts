@@ -10,6 +10,7 @@ import { Routes, type Way } from "./routes.js";
 import { Session, type SessionHooks, type Tokens } from "./session.js";
 import { type SubscribeOptions, Subscription } from "./subscription.js";
 import type { EventOf, Namespace, Schemas, Signals, StreamName, StreamState, Transport, User } from "./types.js";
+import { abort, throwIfAborted } from "./waiting.js";
 
 export interface ClientOptions extends SessionHooks, OutboxHooks {
   /** Where Rialto is, such as `https://market.example`. */
@@ -118,7 +119,7 @@ export class Client {
     stream: N,
     options: SubscribeOptions<EventOf<N>, S> = {},
   ): Subscription<EventOf<N>, S> {
-    this.end.signal.throwIfAborted();
+    throwIfAborted(this.end.signal);
     return new Subscription<EventOf<N>, S>(stream, this.routes, options, this.end.signal);
   }
 
@@ -174,7 +175,7 @@ export class Client {
 
   /** Ends everything. Subscriptions end cleanly; commands under way fail with `CLOSED`. */
   close(): void {
-    this.end.abort(new RialtoError("CLOSED", "The client was closed", false));
+    abort(this.end, new RialtoError("CLOSED", "The client was closed", false));
     this.session.close();
     this.clock.close();
     this.link?.close();

@@ -5,7 +5,7 @@ import { newKey } from "./keys.js";
 import { retrying } from "./retry.js";
 import type { Routes } from "./routes.js";
 import type { Namespace } from "./types.js";
-import { following, later } from "./waiting.js";
+import { abort, following, later } from "./waiting.js";
 
 /** What each command takes, without its key, and answers. */
 export interface CommandTypes {
@@ -126,7 +126,7 @@ export class Commands {
     const patience_ms = options.patience_ms ?? PATIENCE_MS;
     const { controller, release } = following(options.signal, this.closed);
     const { signal } = controller;
-    const late = () => controller.abort(RialtoError.disconnected("no answer in time"));
+    const late = () => abort(controller, RialtoError.disconnected("no answer in time"));
     const stop = Number.isFinite(patience_ms) ? later(patience_ms + LAST_MS, late) : () => {};
     try {
       return await retrying(() => this.attempt(spec, body, key, signal), { patience_ms, signal });

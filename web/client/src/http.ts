@@ -1,7 +1,7 @@
 import { type Details, type ErrorCode, RialtoError } from "./errors.js";
 import { BACKOFF, retrying } from "./retry.js";
 import type { Session } from "./session.js";
-import { following, later } from "./waiting.js";
+import { abort, following, later, reasonOf } from "./waiting.js";
 
 export interface HttpCall {
   body?: unknown;
@@ -56,7 +56,7 @@ export class Http {
   private async request<T>(method: string, path: string, call: HttpCall): Promise<T> {
     const { controller, release } = following(call.signal, this.closed);
     const timer = later(call.timeout_ms ?? TIMEOUT_MS, () =>
-      controller.abort(RialtoError.disconnected("no answer in time")),
+      abort(controller, RialtoError.disconnected("no answer in time")),
     );
     try {
       const response = await this.open(method, path, call, controller.signal);
@@ -96,7 +96,7 @@ export class Http {
 }
 
 function lost(error: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason;
+  if (signal.aborted) return reasonOf(signal);
   return RialtoError.disconnected(error instanceof Error ? error.message : String(error));
 }
 

@@ -4,7 +4,7 @@ import type { Reconnect } from "./generated/asyncapi.js";
 import { BACKOFF, pause } from "./retry.js";
 import type { Session } from "./session.js";
 import type { Namespace, Signals } from "./types.js";
-import { abortable, later } from "./waiting.js";
+import { abortable, later, throwIfAborted } from "./waiting.js";
 
 const CONNECT_MS = 10_000;
 const ACK_MS = 10_000;
@@ -97,7 +97,7 @@ export class Link {
   ): Promise<T> {
     const send = async () => {
       const socket = await this.ready(namespace, signal, giveUp);
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       const ack = await abortable<{ ok?: boolean; error?: unknown } | undefined>(signal, (resolve, reject) => {
         const lost = (error: Error) => reject(RialtoError.disconnected(error.message));
         socket.timeout(ACK_MS).emitWithAck(event, body).then(resolve, lost);

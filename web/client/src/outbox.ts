@@ -1,6 +1,7 @@
 import type { CommandTypes } from "./commands.js";
 import { RialtoError } from "./errors.js";
 import { newKey } from "./keys.js";
+import { reasonOf, throwIfAborted } from "./waiting.js";
 
 /** Where the outbox is kept between runs: any store of strings, such as AsyncStorage or a file. */
 export interface Storage {
@@ -59,7 +60,7 @@ export class Outbox {
 
   /** Resolves when the message was acknowledged; rejects when it was refused, or the client closed before that. */
   async push(message: Message): Promise<Sent> {
-    this.closed.throwIfAborted();
+    throwIfAborted(this.closed);
     let entry: Waiting | undefined;
     const sent = new Promise<Sent>((resolve, reject) => {
       entry = { key: newKey(), message, resolve, reject };
@@ -100,7 +101,7 @@ export class Outbox {
         if (error instanceof RialtoError) this.hooks.onRefused?.(message, error);
       }
     }
-    if (this.closed.aborted) for (const { reject } of this.waiting) reject?.(this.closed.reason);
+    if (this.closed.aborted) for (const { reject } of this.waiting) reject?.(reasonOf(this.closed));
   }
 
   private drop(entry: Waiting): Promise<void> {

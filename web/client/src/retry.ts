@@ -1,5 +1,5 @@
 import { RialtoError } from "./errors.js";
-import { sleep } from "./waiting.js";
+import { sleep, throwIfAborted } from "./waiting.js";
 
 export interface Backoff {
   /** Before the second attempt; doubled before each that follows. */
@@ -29,7 +29,7 @@ export interface Patience {
 export async function retrying<T>(attempt: () => Promise<T>, { patience_ms, backoff, signal }: Patience): Promise<T> {
   const end = Date.now() + patience_ms;
   for (let failures = 1; ; failures++) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     try {
       return await attempt();
     } catch (error) {

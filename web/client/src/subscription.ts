@@ -5,7 +5,7 @@ import { Sequence } from "./sequence.js";
 import type { Sink, StreamEvent } from "./source.js";
 import { SseUnusable } from "./sources/sse.js";
 import type { StreamState } from "./types.js";
-import { abortable, following, sleep } from "./waiting.js";
+import { abort, abortable, following, sleep } from "./waiting.js";
 
 export interface SubscribeOptions<E, S> {
   /** The last seq that the caller has. Without it, the stream begins with its state as it is now. */
@@ -46,7 +46,7 @@ export class Subscription<E extends StreamEvent = StreamEvent, S = StreamState> 
 
   private readonly sequence: Sequence;
   private readonly items: Item<E, S>[] = [];
-  private readonly end = new AbortController();
+  private readonly stop: () => void;
   private readonly buffer: number;
   private readonly waiting = new Set<() => void>();
   private over: { error?: unknown } | undefined;
@@ -62,7 +62,7 @@ export class Subscription<E extends StreamEvent = StreamEvent, S = StreamState> 
     this.state = options.state;
     this.buffer = Math.max(1, options.buffer ?? BUFFER);
     const { controller, release } = following(parent, options.signal);
-    this.end.signal.addEventListener("abort", () => controller.abort());
+    this.stop = () => controller.abort();
     const running = this.follow(controller.signal).then(
       () => this.finish({}),
       (error: unknown) => this.finish(controller.signal.aborted ? {} : { error }),
@@ -78,7 +78,7 @@ export class Subscription<E extends StreamEvent = StreamEvent, S = StreamState> 
   unsubscribe(): void {
     this.finish({});
     this.items.length = 0;
-    this.end.abort();
+    this.stop();
   }
 
   async next(): Promise<IteratorResult<E, undefined>> {
@@ -119,7 +119,7 @@ export class Subscription<E extends StreamEvent = StreamEvent, S = StreamState> 
       }
     } catch (error) {
       this.finish({ error });
-      this.end.abort();
+      this.stop();
     }
   }
 
@@ -156,7 +156,7 @@ export class Subscription<E extends StreamEvent = StreamEvent, S = StreamState> 
 
   private async followBy(way: Way, signal: AbortSignal): Promise<void> {
     const { controller, release } = following(signal);
-    const look = () => this.routes.way !== way && controller.abort(MOVED);
+    const look = () => this.routes.way !== way && abort(controller, MOVED);
     const unwatch = this.routes.watch(look);
     try {
       await this.routes.source(way, this.stream)(this.sink, controller.signal);

@@ -16,7 +16,7 @@ export function abortable<T>(
   begin: (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => void,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
+    if (signal?.aborted) return reject(reasonOf(signal));
     const begun: { stop?: () => void } = {};
     let settled = false;
     const settle = (done: () => void) => {
@@ -26,14 +26,32 @@ export function abortable<T>(
       begun.stop?.();
       done();
     };
-    const abort = () => settle(() => reject(signal?.reason));
-    const unlisten = onAbort(signal, abort);
+    const ended = () => settle(() => reject(signal && reasonOf(signal)));
+    const unlisten = onAbort(signal, ended);
     begun.stop = begin(
       (value) => settle(() => resolve(value)),
       (reason) => settle(() => reject(reason)),
     );
     if (settled) begun.stop();
   });
+}
+
+const reasons = new WeakMap<AbortSignal, unknown>();
+
+/** Aborts for a reason. The signals of React Native carry none, so it is kept beside them. */
+export function abort(controller: AbortController, reason: unknown): void {
+  if (!controller.signal.aborted) reasons.set(controller.signal, reason);
+  controller.abort(reason);
+}
+
+/** Why a signal was aborted. */
+export function reasonOf(signal: AbortSignal): unknown {
+  if (reasons.has(signal)) return reasons.get(signal);
+  return signal.reason ?? Object.assign(new Error("This operation was aborted"), { name: "AbortError" });
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw reasonOf(signal);
 }
 
 const aborts = new WeakMap<AbortSignal, Set<() => void>>();
@@ -59,9 +77,9 @@ export function following(...parents: (AbortSignal | undefined)[]): {
 } {
   const controller = new AbortController();
   const undo = parents.map((parent) => {
-    const abort = () => controller.abort(parent?.reason);
-    if (parent?.aborted) abort();
-    return onAbort(parent, abort);
+    const follow = () => abort(controller, parent && reasonOf(parent));
+    if (parent?.aborted) follow();
+    return onAbort(parent, follow);
   });
   return { controller, release: () => undo.forEach((each) => void each()) };
 }

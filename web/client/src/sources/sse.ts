@@ -2,7 +2,7 @@ import { RialtoError } from "../errors.js";
 import type { Http } from "../http.js";
 import type { Source, StreamEvent } from "../source.js";
 import { EventParser } from "../sse_parser.js";
-import { following, later } from "../waiting.js";
+import { abort, following, later, reasonOf } from "../waiting.js";
 import { eventsPath, start } from "./http.js";
 
 /** The server writes something at once; a proxy that collects answers holds it back. */
@@ -22,7 +22,7 @@ export function sseSource(http: Http): Source {
   return async (sink, signal) => {
     const after = await start(http, sink, signal);
     const { controller, release } = following(signal);
-    let timer = later(FIRST_MS, () => controller.abort(new SseUnusable("nothing came in time")));
+    let timer = later(FIRST_MS, () => abort(controller, new SseUnusable("nothing came in time")));
     try {
       const headers = { Accept: "text/event-stream", "Cache-Control": "no-store" };
       const response = await http.open(
@@ -38,11 +38,11 @@ export function sseSource(http: Http): Source {
       const parser = new EventParser();
       for (;;) {
         const { done, value } = await reader.read().catch((error: Error) => {
-          throw controller.signal.aborted ? controller.signal.reason : RialtoError.disconnected(error.message);
+          throw controller.signal.aborted ? reasonOf(controller.signal) : RialtoError.disconnected(error.message);
         });
         if (done) throw RialtoError.disconnected("the event stream has ended");
         timer();
-        timer = later(SILENCE_MS, () => controller.abort(RialtoError.disconnected("the event stream is silent")));
+        timer = later(SILENCE_MS, () => abort(controller, RialtoError.disconnected("the event stream is silent")));
         const events = parser
           .push(decoder.decode(value, { stream: true }))
           .map((data) => JSON.parse(data) as StreamEvent);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 
-import { abortable, following, sleep } from "../../dist/waiting.js";
+import { abort, abortable, following, reasonOf, sleep, throwIfAborted } from "../../dist/waiting.js";
 
 it("ends a wait with the signal's reason, and stops what was begun", async () => {
   const stop = new AbortController();
@@ -28,4 +28,25 @@ it("follows several signals until it is released", () => {
   assert.equal(all[0].controller.signal.aborted, false);
   assert.ok(all.slice(1).every(({ controller }) => controller.signal.reason === "over"));
   assert.equal(following(other.signal).controller.signal.aborted, true);
+});
+
+it("knows reasons where signals carry none, as in React Native", async () => {
+  const [reason, throws] = ["reason", "throwIfAborted"].map((name) =>
+    Object.getOwnPropertyDescriptor(AbortSignal.prototype, name),
+  );
+  Object.defineProperty(AbortSignal.prototype, "reason", { get: () => undefined, configurable: true });
+  Object.defineProperty(AbortSignal.prototype, "throwIfAborted", { value: undefined, configurable: true });
+  try {
+    const stop = new AbortController();
+    const { controller } = following(stop.signal);
+    abort(stop, new Error("enough"));
+    assert.throws(() => throwIfAborted(controller.signal), /enough/);
+    await assert.rejects(sleep(1e9, controller.signal), /enough/);
+    const bare = new AbortController();
+    bare.abort();
+    assert.equal(reasonOf(bare.signal).name, "AbortError");
+  } finally {
+    Object.defineProperty(AbortSignal.prototype, "reason", reason);
+    Object.defineProperty(AbortSignal.prototype, "throwIfAborted", throws);
+  }
 });
