@@ -18,6 +18,8 @@ export interface HttpCall {
 }
 
 const TIMEOUT_MS = 15_000;
+/** With how many tokens a call is made: a long poll may outlive several. */
+const MOST_TOKENS = 5;
 const MEANT_AS: Record<number, ErrorCode> = {
   429: "RATE_LIMITED",
   502: "UNAVAILABLE",
@@ -43,13 +45,16 @@ export class Http {
 
   /** An answer whose body is read by the caller; `timeout_ms` ends with its head. */
   async open(method: string, path: string, call: HttpCall, signal: AbortSignal): Promise<Response> {
-    const token = call.anonymous ? undefined : await this.session().access();
-    try {
-      return await this.send(method, path, call, token, signal);
-    } catch (error) {
-      if (!(error instanceof RialtoError) || error.code !== "UNAUTHENTICATED" || token === undefined) throw error;
-      await this.session().renew(token);
-      return this.send(method, path, call, await this.session().access(), signal);
+    for (let tokens = 1; ; tokens++) {
+      const token = call.anonymous ? undefined : await this.session().access();
+      try {
+        return await this.send(method, path, call, token, signal);
+      } catch (error) {
+        const refused = error instanceof RialtoError && error.code === "UNAUTHENTICATED";
+        if (!refused || token === undefined || tokens === MOST_TOKENS) throw error;
+        await this.session().renew(token);
+        if (this.session().current === token) throw error;
+      }
     }
   }
 
