@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", pattern)
 
 
-_LONG = ("tests/soak/", "tests/cluster/", "tests/server/dev/", "tests/contract/", "tests/attack/")
+_LONG = ("tests/soak/", "tests/cluster/", "tests/server/dev/", "tests/contract/", "tests/web/", "tests/attack/")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

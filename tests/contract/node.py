@@ -38,15 +38,15 @@ def packages(folder: Path = FOLDER) -> Path:
     return modules
 
 
-async def run(program: str, **environment: str) -> None:
-    """Run a test program of tests/js under `node --test`; fails with its output unless it succeeds."""
-    modules = await asyncio.to_thread(packages)
+async def run(program: str, *, folder: Path = FOLDER, **environment: str) -> None:
+    """Run a test program of a folder with packages under `node --test`; fails with its output unless it succeeds."""
+    await asyncio.to_thread(packages, folder)
     process = await asyncio.create_subprocess_exec(
         *node(),
         "--test",
         "--test-reporter=spec",
         program,
-        cwd=modules.parent,
+        cwd=folder,
         env=os.environ | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
