@@ -17,7 +17,7 @@ type LoggedIn = Pick<Schemas["LoggedIn"], "access_token" | "refresh_token" | "ex
 export interface SessionHooks {
   /** New tokens to keep, or undefined when there are none any more. */
   onTokens?: ((tokens: Tokens | undefined) => void) | undefined;
-  /** The login has ended, and not by `signOut`: somebody must log in again. */
+  /** The login has ended, and not by `logout`: somebody must log in again. */
   onSessionOver?: ((error: RialtoError) => void) | undefined;
 }
 
