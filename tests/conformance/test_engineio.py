@@ -299,16 +299,16 @@ async def test_a_poll_that_is_given_up_at_once_loses_nothing(harness: Harness) -
 
 
 @paths
-async def test_heartbeat_over_polling(quick: Harness, path: str) -> None:
-    async with Wire(quick.url, "polling", path=path) as wire:
+async def test_heartbeat_over_polling(patient: Harness, path: str) -> None:
+    async with Wire(patient.url, "polling", path=path) as wire:
         for _ in range(3):
             assert await wire.get() == ["2"]
             assert await wire.post("3") == (200, "ok")
 
 
 @paths
-async def test_heartbeat_over_websocket(quick: Harness, path: str) -> None:
-    async with raw_socket(quick.url, f"/{path}") as client:
+async def test_heartbeat_over_websocket(patient: Harness, path: str) -> None:
+    async with raw_socket(patient.url, f"/{path}") as client:
         await client.message()
         for _ in range(3):
             assert await client.message() == "2"
