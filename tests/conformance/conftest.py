@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.conformance.server import CONNECT_TIMEOUT_S, Conformance, conformance
+from tests.conformance.server import Conformance, conformance
 from tests.waiting import until
 
 
@@ -56,10 +56,10 @@ async def harness(open_harness: Open) -> Harness:
 
 @pytest.fixture
 async def quick(open_harness: Open) -> Harness:
-    """With pings as often, and a connect timeout as short, as the official suites expect; a second for an answer, where
-    a busy machine may take longer than their 0.2.
+    """With pings as often as the official suites expect; a second for an answer, where a busy machine may take longer than
+    their 0.2.
     """
-    return await open_harness(0.3, 1.0, CONNECT_TIMEOUT_S)
+    return await open_harness(0.3, 1.0)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ SUITES: Final = {
 PINGS: Final = {"default": (0.3, 0.2), "strict": (25.0, 20.0)}
 """By mode: ping interval and timeout, seconds."""
 
-CONNECT_TIMEOUT_S: Final = 1.0
+CONNECT_TIMEOUT_S: Final = 1.5
 
 _HEARTBEAT: Final = " heartbeat "
 _ROOT: Final = Path(__file__).parents[2]

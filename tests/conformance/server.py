@@ -28,7 +28,9 @@ from server.streams.streams import Streams
 from server.web.origins import Origins
 
 PAYLOAD_LIMIT: Final = 1_000_000
-CONNECT_TIMEOUT_S: Final = 1.0
+CONNECT_TIMEOUT_S: Final = 1.5
+"""Between what the official suites need for three pings (0.9 s), and the 2 s after which they give up waiting for it."""
+
 NAMESPACES: Final = ("/", "/custom")
 ECHO_PATH: Final = "/engine.io/"
 
