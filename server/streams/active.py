@@ -27,9 +27,11 @@ from server.settings import Settings
 from server.streams import metrics
 from server.streams.event import StoredEvent
 from server.streams.folded import Folded
+from server.streams.handover import Handover
 from server.streams.keys import KnownKey, keys_of
 from server.streams.kinds import StreamKind
 from server.streams.pending import Answer, Pending, replay
+from server.streams.relay import Relay
 from server.streams.stage import Stage
 from server.streams.store import Appended, EventStore, StoreUnavailable
 from server.streams.turns import Turns
@@ -71,6 +73,7 @@ class ActiveStream:
         settings: Settings,
         source: str,
         committed: Committed,
+        relay: Relay,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -87,33 +90,60 @@ class ActiveStream:
         self._looking_ahead = False
         self._runner: asyncio.Task[None] | None = None
         self._turns = Turns(source)
+        self._handover = Handover(name, source, self._waiting, relay, self._go_on)
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way, so that the stream may be forgotten."""
-        return self._runner is None and self.folded.idle
+        return self._runner is None and self.folded.idle and self._handover.idle
+
+    @property
+    def host(self) -> str | None:
+        """See `server.streams.relay.Local`."""
+        return self._handover.host
 
     def submit(self, command: Command) -> asyncio.Future[Answer]:
         """Queue a command; the future gives its Answer or raises AppError, at the latest after `append_timeout_ms`."""
         future = self._waiting.add(command)
-        if self._runner is None:
-            self._start()
-        elif self._flying is not None and not self._looking_ahead:
-            self._looking_ahead = True
-            asyncio.get_running_loop().call_soon(self._look_ahead)
+        if self._waiting.held:
+            self._handover.soon()
+        else:
+            self._go_on()
         return future
+
+    def visit(self, guest: str, id_: str, command: Command) -> asyncio.Future[Answer]:
+        """See `server.streams.relay.Local`."""
+        self._handover.visited(guest)
+        future = self._waiting.add(command, id_=id_)
+        self._go_on()
+        return future
+
+    def answered(self, host: str, elsewhere: str | None, outcomes: Sequence[tuple[str, Answer | AppError]]) -> None:
+        """See `server.streams.relay.Local`."""
+        self._handover.answered(host, elsewhere, outcomes)
 
     async def close(self) -> None:
         """End the runner; callers still waiting are answered UNAVAILABLE: what is under way may or may not happen."""
         if self._runner is not None:
             await end([self._runner])
         await self.folded.close()
+        self._handover.close()
         self._ahead = None
         self._waiting.end("The instance is stopping")
 
     # -- the runner ---------------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """There may be something to decide."""
+        if not self._waiting:
+            return
+        if self._runner is None:
+            self._start()
+        elif self._flying is not None and not self._looking_ahead:
+            self._looking_ahead = True
+            asyncio.get_running_loop().call_soon(self._look_ahead)
 
     def _start(self) -> None:
         self._runner = asyncio.create_task(self._run(), name=f"append {self.name}")
@@ -124,10 +154,14 @@ class ActiveStream:
             while self._waiting or self._ahead is not None:
                 stage = None
                 await self._opened()
+                if self._handed_over():
+                    continue
                 await self._await_turn()
                 began = asyncio.get_running_loop().time()
                 stage = self._take()
-                if await self._land(stage):
+                landed = await self._land(stage)
+                stage = None  # its commands are answered, or wait again: perhaps for another instance
+                if landed:
                     self._turns.took(asyncio.get_running_loop().time() - began)
         except StoreUnavailable as error:
             log.warning("streams.unavailable", stream=self.name, error=str(error))
@@ -153,6 +187,15 @@ class ActiveStream:
                 await self.folded.open()
             except StoreUnavailable:
                 await _patience(self._waiting.anybody(), delays)
+
+    def _handed_over(self) -> bool:
+        """Leave the commands of this instance to another one that is writing the stream. True: that were all."""
+        if self._turns.wait_s(asyncio.get_running_loop().time()):
+            self._handover.met(self._turns.last)
+        if self._handover.host is not None:
+            self._drop_ahead()
+            self._handover.hand_over()
+        return not self._waiting and self._ahead is None
 
     def _take(self) -> Stage:
         """What was decided ahead, if that still holds, and what has come since."""
@@ -280,6 +323,8 @@ class ActiveStream:
         if appended is not None and appended.conflict == "key":
             await self._learn_key(stage, stage.events[appended.inserted])
         await self._insist(stage, self.folded.catch_up)
+        if appended is not None and appended.conflict == "seq":
+            self._handover.met(self._turns.last)
 
     async def _confirm(self, stage: Stage) -> bool:
         """Look whether anything has happened meanwhile. False: it has."""

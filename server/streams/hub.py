@@ -86,7 +86,6 @@ class Hub:
         self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
         self._cursor = 0
-        bus.listen(self._arrived, self._poll_now.set)
 
     async def start(self) -> None:
         """Begin the anti-entropy reads."""
@@ -313,7 +312,12 @@ class Hub:
             return  # not everybody here may hear of it any more, and it may be lost on the way anyhow
         feed.signal(signal)
 
-    def _arrived(self, stream: str, packed: bytes) -> None:
+    def catch_up(self) -> None:
+        """The bus has come up: look in the store for what it did not bring."""
+        self._poll_now.set()
+
+    def arrived(self, stream: str, packed: bytes) -> None:
+        """Take what another instance has published on a stream."""
         if is_signal(packed):
             source, signal = Signal.unpack(stream, packed)
             # What this instance sent comes back to it: events would be dropped by seq, signals by their source.

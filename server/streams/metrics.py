@@ -9,6 +9,9 @@ from prometheus_client import Counter, Gauge, Histogram
 APPENDS: Final = Counter(
     "rialto_stream_appends_total", "Group commits tried, by outcome: committed, conflict, unknown", ["outcome"]
 )
+RELAYED: Final = Counter(
+    "rialto_stream_commands_relayed_total", "Commands handed to another instance, which was writing their stream"
+)
 COMMIT_EVENTS: Final = Histogram(
     "rialto_stream_commit_events", "Events per group commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )

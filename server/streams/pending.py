@@ -25,12 +25,22 @@ class Answer:
 
 
 class Pending:
-    """A command on its way through the queue."""
+    """A command on its way through the queue.
 
-    __slots__ = ("command", "deadline", "digest", "future", "id", "outcome")
+    Args:
+        id_: the name that another instance gave to a command of its own, which is to be decided here.
 
-    def __init__(self, command: Command, future: asyncio.Future[Answer], deadline: float) -> None:
-        self.id = local_id()
+    Attributes:
+        stays: whether it is decided here, whoever else writes to the stream.
+    """
+
+    __slots__ = ("command", "deadline", "digest", "future", "id", "outcome", "stays")
+
+    def __init__(
+        self, command: Command, future: asyncio.Future[Answer], deadline: float, id_: str | None = None
+    ) -> None:
+        self.id = id_ or local_id()
+        self.stays = id_ is not None
         self.command = command
         self.future = future
         self.deadline = deadline

@@ -23,6 +23,7 @@ from server.streams.event import StoredEvent, pack
 from server.streams.hub import Hub
 from server.streams.kinds import StreamKind
 from server.streams.pending import Answer
+from server.streams.relay import Relay
 from server.streams.store import EventStore, StoreUnavailable
 from server.streams.submitted import on_submitted
 
@@ -43,6 +44,7 @@ class Streams:
 
     def __init__(self, store: EventStore, bus: Bus, clock: Clock, settings: Settings, source: str) -> None:
         self.hub = Hub(store, bus, settings, self._seq_and_state, self._known_kind)
+        self._relay = Relay(bus, source, settings.token_secret.get_secret_value(), self._stream)
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -51,6 +53,7 @@ class Streams:
         self._kinds: dict[str, StreamKind] = {}
         self._active: OrderedDict[str, ActiveStream] = OrderedDict()
         self._reactions: set[asyncio.Task[None]] = set()
+        bus.listen(self._arrived, self.hub.catch_up)
 
     def register(self, kind: StreamKind) -> None:
         """Make a kind of stream known."""
@@ -59,8 +62,9 @@ class Streams:
         self._kinds[kind.name] = kind
 
     async def start(self) -> None:
-        """Begin delivery."""
+        """Begin delivery, and to take other instances' commands."""
         await self.hub.start()
+        await self._relay.start()
 
     async def stop(self) -> None:
         """End all background work; callers still waiting are answered UNAVAILABLE."""
@@ -185,6 +189,7 @@ class Streams:
             settings=self._settings,
             source=self._source,
             committed=self._committed,
+            relay=self._relay,
         )
         self._evict()
         metrics.ACTIVE.set(len(self._active))
@@ -202,6 +207,13 @@ class Streams:
     async def _seq_and_state(self, stream: str) -> tuple[int, Any]:
         head = await self.current(stream)
         return head.seq, head.state
+
+    def _arrived(self, channel: str, packed: bytes) -> None:
+        """Of the bus: a stream's events and signals, or a message to this instance."""
+        if self._relay.takes(channel):
+            self._relay.arrived(packed)
+        else:
+            self.hub.arrived(channel, packed)
 
     def _committed(self, stream: str, events: Sequence[StoredEvent]) -> None:
         """After the majority has them: deliver here, publish to the others, let the feature react."""

@@ -24,18 +24,21 @@ class Turns:
 
     Args:
         me: name of this instance.
+
+    Attributes:
+        last: who wrote last.
     """
 
     def __init__(self, me: str) -> None:
         self._me = me
         self._rivals: dict[str, float] = {}
-        self._last = me
+        self.last = me
         self._last_at = 0.0
         self._turn_s = _TURN_S[0]
 
     def wrote(self, source: str, now: float) -> None:
         """An instance, this one included, has written."""
-        self._last, self._last_at = source, now
+        self.last, self._last_at = source, now
         if source != self._me:
             self._rivals[source] = now
 
@@ -59,6 +62,6 @@ class Turns:
         """How long it is until this instance's turn; 0 if it has come."""
         if not self.contested(now):
             return 0.0
-        ring = sorted({self._me, self._last, *self._rivals})
-        distance = (ring.index(self._me) - ring.index(self._last)) % len(ring) or len(ring)
+        ring = sorted({self._me, self.last, *self._rivals})
+        distance = (ring.index(self._me) - ring.index(self.last)) % len(ring) or len(ring)
         return max(0.0, (distance - 1) * self._turn_s - (now - self._last_at))

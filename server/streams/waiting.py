@@ -17,47 +17,69 @@ class Waiting:
 
     Args:
         backlog: commands that may be queued; what is more is answered UNAVAILABLE at once.
+
+    Attributes:
+        held: whether only what is to be decided here is taken, since this instance's own commands are with another one.
     """
 
     def __init__(self, backlog: int, patience_s: float) -> None:
         self._backlog = backlog
         self._patience_s = patience_s
+        self.held = False
         self._queue: deque[Pending] = deque()
+        self._staying: deque[Pending] = deque()
         self._taken: dict[str, Pending] = {}
         """By id: those that were decided at least once, until they are answered; an event may name any of them."""
         self._watchdog: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """How many are queued."""
-        return len(self._queue)
+        """How many are there to be taken."""
+        return len(self._staying) + (0 if self.held else len(self._queue))
 
-    def add(self, command: Command) -> asyncio.Future[Answer]:
-        """Queue a command; the future gives its Answer or raises AppError."""
+    def add(self, command: Command, *, id_: str | None = None) -> asyncio.Future[Answer]:
+        """Queue a command; the future gives its Answer or raises AppError. With the id that another instance gave it, it stays here."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        pending = Pending(command, future, loop.time() + self._patience_s)
-        if len(self._queue) >= self._backlog:
+        pending = Pending(command, future, loop.time() + self._patience_s, id_)
+        if len(self._queue) + len(self._staying) >= self._backlog:
             pending.settle(AppError("UNAVAILABLE", "Too many commands wait for this stream"))
             return future
-        self._queue.append(pending)
+        (self._staying if pending.stays else self._queue).append(pending)
         if self._watchdog is None:
             self._watchdog = loop.call_at(pending.deadline, self._expire)
         return future
 
     def take(self) -> Pending | None:
         """The next one to decide."""
-        while self._queue:
-            pending = self._queue.popleft()
+        while self:
+            pending = (self._staying or self._queue).popleft()
             if not pending.future.done():
                 self._taken[pending.id] = pending
                 return pending
             self._taken.pop(pending.id, None)
         return None
 
+    def take_for_another(self) -> list[Pending]:
+        """Everything that another instance may decide: what has a key, so that deciding it twice does no harm. The rest stays."""
+        leaving = []
+        while self._queue:
+            pending = self._queue.popleft()
+            if pending.future.done():
+                self._taken.pop(pending.id, None)
+            elif pending.command.key is None:
+                pending.stays = True
+                self._staying.append(pending)
+            else:
+                self._taken[pending.id] = pending
+                leaving.append(pending)
+        return leaving
+
     def put_back(self, pendings: Sequence[Pending]) -> None:
         """Have commands decided once more, before those that are queued; those whose callers still wait."""
         self.forget(pending for pending in pendings if pending.future.done())
-        self._queue.extendleft(pending for pending in reversed(pendings) if not pending.future.done())
+        for pending in reversed(pendings):
+            if not pending.future.done():
+                (self._staying if pending.stays else self._queue).appendleft(pending)
 
     def forget(self, pendings: Iterable[Pending]) -> None:
         """These are answered."""
@@ -72,14 +94,16 @@ class Waiting:
 
     def anybody(self) -> bool:
         """Whether a caller of what is queued still waits; those who don't are dropped."""
-        queued = list(self._queue)
+        queued = [*self._staying, *self._queue]
+        self._staying.clear()
         self._queue.clear()
         self.put_back(queued)
-        return bool(self._queue)
+        return bool(self)
 
     def end(self, message: str) -> None:
         """Answer UNAVAILABLE to all."""
-        fail([*self._taken.values(), *self._queue], message)
+        fail([*self._taken.values(), *self._staying, *self._queue], message)
+        self._staying.clear()
         self._queue.clear()
         self._taken.clear()
         if self._watchdog is not None:
@@ -90,7 +114,7 @@ class Waiting:
         """Answer UNAVAILABLE to callers whose time is up. Deadlines are in the order of the queue: one timer suffices."""
         self._watchdog = None
         loop = asyncio.get_running_loop()
-        waiting = [p for p in (*self._taken.values(), *self._queue) if not p.future.done()]
+        waiting = [p for p in (*self._taken.values(), *self._staying, *self._queue) if not p.future.done()]
         fail(
             (pending for pending in waiting if pending.deadline <= loop.time()),
             "The command could not be settled in time",
