@@ -113,10 +113,10 @@ class ActiveStream:
             self._go_on()
         return future
 
-    def visit(self, guest: str, id_: str, command: Command) -> asyncio.Future[Answer]:
+    def visit(self, guest: str, id_: str, command: Command, patience_s: float) -> asyncio.Future[Answer]:
         """See `server.streams.relay.Local`."""
         self._handover.visited(guest)
-        future = self._waiting.add(command, id_=id_)
+        future = self._waiting.add(command, id_=id_, patience_s=patience_s)
         self._go_on()
         return future
 

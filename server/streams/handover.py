@@ -106,7 +106,7 @@ class Handover:
         if leaving:
             self._asked = host
             self._away.update((pending.id, (pending, loop.time())) for pending in leaving)
-            if not self._relay.ask(host, self._stream, leaving):
+            if not self._relay.ask(host, self._stream, leaving, _PATIENCE_S):
                 return self._give_up("the commands can't be sent")
             if self._timer is None:
                 self._timer = loop.call_later(_PATIENCE_S, self._look)
@@ -183,6 +183,8 @@ class Handover:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for pending, _ in self._away.values():
+            pending.doubtful = True
         self._waiting.put_back([pending for pending, _ in self._away.values()])
         self._away.clear()
         self._go_home(asyncio.get_running_loop().time() + _DISTRUST_S)

@@ -32,15 +32,17 @@ class Pending:
 
     Attributes:
         stays: whether it is decided here, whoever else writes to the stream.
+        doubtful: whether another instance was asked to decide it, and may do so yet.
     """
 
-    __slots__ = ("command", "deadline", "digest", "future", "id", "outcome", "stays")
+    __slots__ = ("command", "deadline", "digest", "doubtful", "future", "id", "outcome", "stays")
 
     def __init__(
         self, command: Command, future: asyncio.Future[Answer], deadline: float, id_: str | None = None
     ) -> None:
         self.id = id_ or local_id()
         self.stays = id_ is not None
+        self.doubtful = False
         self.command = command
         self.future = future
         self.deadline = deadline
@@ -48,10 +50,15 @@ class Pending:
         self.outcome: Answer | AppError | None = None
 
     def settle(self, outcome: Answer | AppError) -> None:
-        """Answer the caller, unless it was answered already (its deadline passed)."""
+        """Answer the caller, unless it was answered already (its deadline passed).
+
+        A refusal is final, and so none where another instance may still accept.
+        """
         if self.future.done():
             return
         if isinstance(outcome, AppError):
+            if self.doubtful:
+                outcome = AppError("UNAVAILABLE", "It may have happened: the same key tells")
             self.future.set_exception(outcome)
         else:
             self.future.set_result(outcome)

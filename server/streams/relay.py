@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from models.rules.stream import Command
+from server.clock import Clock
 from server.errors import CODES, AppError
 from server.streams import metrics
 from server.streams.bus import Bus
@@ -40,8 +41,8 @@ class Local(Protocol):
         """The instance that decides this one's own commands at present; None for itself."""
         ...
 
-    def visit(self, guest: str, id_: str, command: Command) -> asyncio.Future[Answer]:
-        """Decide a command of another instance here."""
+    def visit(self, guest: str, id_: str, command: Command, patience_s: float) -> asyncio.Future[Answer]:
+        """Decide a command of another instance here, within so long or not at all."""
         ...
 
     def answered(self, host: str, elsewhere: str | None, outcomes: Sequence[tuple[str, Outcome]]) -> None:
@@ -53,12 +54,13 @@ class Relay:
     """One instance's end.
 
     Args:
-        bus: between the instances. source: name of this one. secret: what all of them share.
+        bus: between the instances. clock: the cluster's. source: name of this one. secret: what all of them share.
         local: a stream of this instance by its name; raises AppError for one that can't be.
     """
 
-    def __init__(self, bus: Bus, source: str, secret: str, local: Callable[[str], Local]) -> None:
+    def __init__(self, bus: Bus, clock: Clock, source: str, secret: str, local: Callable[[str], Local]) -> None:
         self._bus = bus
+        self._clock = clock
         self._source = source
         self._key = hashlib.blake2b(secret.encode(), person=b"rialto relay").digest()
         self._local = local
@@ -73,8 +75,8 @@ class Relay:
         """Listen to the other instances."""
         await self._bus.watch(_ADDRESS + self._source)
 
-    def ask(self, host: str, stream: str, pendings: Iterable[Pending]) -> bool:
-        """Have another instance decide commands, in this order; it may never answer. False: they can't be said in JSON."""
+    def ask(self, host: str, stream: str, pendings: Iterable[Pending], patience_s: float) -> bool:
+        """Have another instance decide commands, in this order, within so long; it may never answer. False: they can't be said in JSON."""
         commands = [
             [
                 pending.id,
@@ -87,7 +89,8 @@ class Relay:
             for pending in pendings
         ]
         try:
-            self._send(host, {"stream": stream, "commands": commands})
+            until = self._clock.now() + int(patience_s * 1000)
+            self._send(host, {"stream": stream, "until": until, "commands": commands})
         except TypeError:
             log.error("relay.not_json", stream=stream, exc_info=True)
             return False
@@ -111,14 +114,18 @@ class Relay:
             log.warning("relay.unknown_stream", stream=message["stream"])
             return
         if "commands" in message:
-            self._visited(local, message["from"], message["stream"], message["commands"])
+            self._visited(local, message)
         else:
             outcomes = [(id_, _outcome(*rest)) for id_, *rest in message["answers"]]
             local.answered(message["from"], message["elsewhere"], outcomes)
 
-    def _visited(self, local: Local, guest: str, stream: str, commands: Sequence[Sequence[Any]]) -> None:
-        for id_, name, actor, payload, key, context in commands:
-            future = local.visit(guest, id_, Command(name, actor, payload, key, context))
+    def _visited(self, local: Local, message: Mapping[str, Any]) -> None:
+        patience_s = (message["until"] - self._clock.now()) / 1000
+        if patience_s <= 0:
+            return  # it was held up for so long that they are decided at home by now
+        guest, stream = message["from"], message["stream"]
+        for id_, name, actor, payload, key, context in message["commands"]:
+            future = local.visit(guest, id_, Command(name, actor, payload, key, context), patience_s)
             future.add_done_callback(partial(self._settled, local, guest, stream, id_))
 
     def _settled(self, local: Local, guest: str, stream: str, id_: str, future: asyncio.Future[Answer]) -> None:

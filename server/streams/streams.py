@@ -44,7 +44,7 @@ class Streams:
 
     def __init__(self, store: EventStore, bus: Bus, clock: Clock, settings: Settings, source: str) -> None:
         self.hub = Hub(store, bus, settings, self._seq_and_state, self._known_kind)
-        self._relay = Relay(bus, source, settings.token_secret.get_secret_value(), self._stream)
+        self._relay = Relay(bus, clock, source, settings.token_secret.get_secret_value(), self._stream)
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from models.rules.stream import Command
 from server.errors import AppError
 from server.streams.event import StoredEvent
 from server.streams.pending import Answer, Pending
+
+_LATE: Final = "The command could not be settled in time"
 
 
 class Waiting:
@@ -36,11 +39,16 @@ class Waiting:
         """How many are there to be taken."""
         return len(self._staying) + (0 if self.held else len(self._queue))
 
-    def add(self, command: Command, *, id_: str | None = None) -> asyncio.Future[Answer]:
-        """Queue a command; the future gives its Answer or raises AppError. With the id that another instance gave it, it stays here."""
+    def add(
+        self, command: Command, *, id_: str | None = None, patience_s: float | None = None
+    ) -> asyncio.Future[Answer]:
+        """Queue a command; the future gives its Answer or raises AppError.
+
+        With the id that another instance gave it, it stays here. That one waits for so long, and then decides it itself.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        pending = Pending(command, future, loop.time() + self._patience_s, id_)
+        pending = Pending(command, future, loop.time() + min(self._patience_s, patience_s or self._patience_s), id_)
         if len(self._queue) + len(self._staying) >= self._backlog:
             pending.settle(AppError("UNAVAILABLE", "Too many commands wait for this stream"))
             return future
@@ -51,8 +59,11 @@ class Waiting:
 
     def take(self) -> Pending | None:
         """The next one to decide."""
+        now = asyncio.get_running_loop().time()
         while self:
             pending = (self._staying or self._queue).popleft()
+            if pending.deadline <= now:
+                fail([pending], _LATE)  # what is decided after that could contradict what was told
             if not pending.future.done():
                 self._taken[pending.id] = pending
                 return pending
@@ -117,7 +128,7 @@ class Waiting:
         waiting = [p for p in (*self._taken.values(), *self._staying, *self._queue) if not p.future.done()]
         fail(
             (pending for pending in waiting if pending.deadline <= loop.time()),
-            "The command could not be settled in time",
+            _LATE,
         )
         rest = [pending.deadline for pending in waiting if not pending.future.done()]
         if rest:

@@ -1,6 +1,6 @@
 """A process that appends to one stream as fast as it can until it is killed; each acknowledged seq is a line on its output.
 
-python -m tests.server.streams.appender URL DATABASE STREAM NAME
+python -m tests.server.streams.appender MONGODB_URL REDIS_URL DATABASE STREAM NAME
 """
 
 from __future__ import annotations
@@ -10,25 +10,29 @@ import itertools
 import os
 import sys
 
+import structlog
 from pymongo import AsyncMongoClient
 
 from models.rules.stream import Command
 from server.clock import Clock
 from server.settings import Settings
-from server.streams.bus import MemoryBus
 from server.streams.kinds import StreamKind
 from server.streams.mongo import MongoEventStore
+from server.streams.redis_link import RedisLink
 from server.streams.streams import Streams
 from tests.server.streams.tally import TallyRules
 
 _IN_FLIGHT = 150
 
 
-async def main(url: str, database: str, stream: str, name: str) -> None:
+async def main(url: str, redis_url: str, database: str, stream: str, name: str) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     async with AsyncMongoClient(url) as client:
-        bus = MemoryBus(MemoryBus.Exchange())
-        streams = Streams(MongoEventStore(client[database]), bus, Clock(), Settings(), source=name)
+        link = RedisLink(redis_url)
+        await link.start()
+        streams = Streams(MongoEventStore(client[database]), link, Clock(), Settings(), source=name)
         streams.register(StreamKind("tally", TallyRules()))
+        await streams.start()
         numbers = itertools.count()
 
         async def bid() -> None:
@@ -40,4 +44,4 @@ async def main(url: str, database: str, stream: str, name: str) -> None:
         await asyncio.gather(*(bid() for _ in range(_IN_FLIGHT)))
 
 
-asyncio.run(main(*sys.argv[1:5]))
+asyncio.run(main(*sys.argv[1:6]))

@@ -26,10 +26,11 @@ from tests.server.streams.tally import TallyRules
 class Instance:
     """One server's share of streams."""
 
-    def __init__(self, store: EventStore, bus: Bus, settings: Settings) -> None:
+    def __init__(self, store: EventStore, bus: Bus, settings: Settings, name: str) -> None:
         self.store = store
         self.bus = bus
-        self.streams = Streams(store, bus, Clock(), settings, source=new_id())
+        self.name = name
+        self.streams = Streams(store, bus, Clock(), settings, source=name)
         self.streams.register(StreamKind("tally", TallyRules()))
         self.hub = self.streams.hub
 
@@ -70,7 +71,7 @@ Launch = Callable[..., Any]
 
 @pytest.fixture
 async def launch(shared: dict[str, Any]) -> AsyncIterator[Launch]:
-    """`await launch(wrap=..., **settings)` starts one more instance on the same store and bus."""
+    """`await launch(wrap=..., name=..., **settings)` starts one more instance on the same store and bus."""
     async with AsyncExitStack() as stack:
 
         async def parts(settings: Settings) -> tuple[EventStore, Bus]:
@@ -84,10 +85,12 @@ async def launch(shared: dict[str, Any]) -> AsyncIterator[Launch]:
             stack.push_async_callback(link.stop)
             return MongoEventStore(database), link
 
-        async def start(wrap: Callable[[EventStore], EventStore] = lambda store: store, **overrides: Any) -> Instance:
+        async def start(
+            wrap: Callable[[EventStore], EventStore] = lambda store: store, name: str | None = None, **overrides: Any
+        ) -> Instance:
             settings = Settings(**overrides)
             store, bus = await parts(settings)
-            instance = Instance(wrap(store), bus, settings)
+            instance = Instance(wrap(store), bus, settings, name or new_id())
             await instance.streams.start()
             stack.push_async_callback(instance.streams.stop)
             return instance

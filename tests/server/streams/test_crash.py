@@ -18,10 +18,10 @@ STREAM = "tally:crash"
 _ROOT = Path(__file__).parents[3]
 
 
-async def crash(url: str, database: str, name: str, after: int) -> dict[int, str]:
+async def crash(url: str, redis_url: str, database: str, name: str, after: int) -> dict[int, str]:
     """Have a process append, kill it once it has acknowledged `after` commands; the seqs and keys that it acknowledged."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.server.streams.appender", url, database, STREAM, name),
+        *(sys.executable, "-m", "tests.server.streams.appender", url, redis_url, database, STREAM, name),
         stdout=asyncio.subprocess.PIPE,
         cwd=_ROOT,
     )
@@ -39,13 +39,18 @@ async def crash(url: str, database: str, name: str, after: int) -> dict[int, str
 
 
 @pytest.mark.parametrize("rivals", [1, 3])
-async def test_what_was_acknowledged_outlives_kill_9(mongodb_url: str, database: str, rivals: int) -> None:
+async def test_what_was_acknowledged_outlives_kill_9(
+    mongodb_url: str, clean_redis_url: str, database: str, rivals: int
+) -> None:
     async with AsyncMongoClient[dict[str, object]](mongodb_url) as client:
         await client[database]["events"].create_indexes(EventDocument.Settings.indexes)
         acknowledged: dict[int, str] = {}
         for turn in range(3):
             told = await asyncio.gather(
-                *(crash(mongodb_url, database, f"{turn}-{rival}", 400 + 37 * turn) for rival in range(rivals))
+                *(
+                    crash(mongodb_url, clean_redis_url, database, f"{turn}-{rival}", 400 + 37 * turn)
+                    for rival in range(rivals)
+                )
             )
             for some in told:
                 assert not acknowledged.keys() & some.keys()

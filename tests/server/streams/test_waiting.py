@@ -72,3 +72,47 @@ async def test_the_time_of_all_of_them_is_up_one_day() -> None:
     await until(lambda: waiting._watchdog is None)
     waiting.put_back([taken])
     assert take(waiting) == []
+
+
+async def test_what_has_no_key_and_what_another_instance_asked_for_stays() -> None:
+    waiting = Waiting(10, 60)
+    keyed = waiting.add(Command("keyed", "ann", {}, "k"))
+    unkeyed = waiting.add(Command("unkeyed", "ann"))
+    guest = waiting.add(Command("guest", "bob", {}, "l"), id_="g-1")
+    left = waiting.add(Command("left", "ann", {}, "m"))
+    left.cancel()
+    (leaving,) = waiting.take_for_another()
+    assert leaving.future is keyed
+    waiting.held = True
+    waiting.add(Command("later", "ann", {}, "n"))
+    assert len(waiting) == 2
+    taken = take(waiting)
+    assert [pending.future for pending in taken] == [guest, unkeyed]
+    assert taken[0].id == "g-1"
+    waiting.put_back([leaving, *taken])
+    assert [pending.command.name for pending in take(waiting)] == ["guest", "unkeyed"]
+    waiting.held = False
+    assert [pending.command.name for pending in take(waiting)] == ["keyed", "later"]
+    waiting.end("over")
+
+
+async def test_what_comes_too_late_is_not_taken() -> None:
+    waiting = Waiting(10, 60)
+    late = waiting.add(Command("late", "ann", {}, "k"), id_="g-1", patience_s=1e-9)
+    await asyncio.sleep(0.01)
+    assert waiting.take() is None
+    with pytest.raises(AppError, match="UNAVAILABLE"):
+        await late
+    waiting.end("over")
+
+
+async def test_a_refusal_of_what_another_instance_may_still_accept_is_none() -> None:
+    waiting = Waiting(10, 60)
+    future = waiting.add(Command("bid", "ann", {}, "k"))
+    pending = waiting.take()
+    assert pending is not None
+    pending.doubtful = True
+    pending.settle(AppError("BID_TOO_WEAK"))
+    with pytest.raises(AppError, match="UNAVAILABLE"):
+        await future
+    waiting.end("over")
