@@ -44,6 +44,12 @@ class Handover:
         host: who decides this instance's own commands; None: this one.
     """
 
+    # There is one of these for every stream in memory.
+    __slots__ = (
+        "_asked", "_away", "_go_on", "_guests", "_heard_at", "_home_until", "_relay", "_scheduled", "_source", "_stream", "_timer",
+        "_waiting", "host",
+    )  # fmt: skip
+
     def __init__(self, stream: str, source: str, waiting: Waiting, relay: Relay, go_on: Callable[[], None]) -> None:
         self.host: str | None = None
         self._stream = stream
