@@ -26,11 +26,11 @@ from tests.server.streams.tally import TallyRules
 class Instance:
     """One server's share of streams."""
 
-    def __init__(self, store: EventStore, bus: Bus, settings: Settings, name: str) -> None:
+    def __init__(self, store: EventStore, bus: Bus, settings: Settings, name: str | None = None) -> None:
         self.store = store
         self.bus = bus
-        self.name = name
-        self.streams = Streams(store, bus, Clock(), settings, source=name)
+        self.name = name or new_id()
+        self.streams = Streams(store, bus, Clock(), settings, source=self.name)
         self.streams.register(StreamKind("tally", TallyRules()))
         self.hub = self.streams.hub
 
@@ -90,7 +90,7 @@ async def launch(shared: dict[str, Any]) -> AsyncIterator[Launch]:
         ) -> Instance:
             settings = Settings(**overrides)
             store, bus = await parts(settings)
-            instance = Instance(wrap(store), bus, settings, name or new_id())
+            instance = Instance(wrap(store), bus, settings, name)
             await instance.streams.start()
             stack.push_async_callback(instance.streams.stop)
             return instance
