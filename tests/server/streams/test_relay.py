@@ -11,8 +11,11 @@ import pytest
 from models.rules.stream import Command
 from server.clock import new_id
 from server.errors import AppError
+from server.settings import Settings
 from server.streams import handover, metrics
+from server.streams.bus import MemoryBus
 from server.streams.event import StoredEvent
+from server.streams.memory import MemoryEventStore
 from tests.server.streams.conftest import Instance, Launch
 from tests.server.streams.test_append import add, check_chain, log_of
 from tests.waiting import until
@@ -218,12 +221,19 @@ def settled(events: Sequence[StoredEvent]) -> bool:
     return turns < len(events) // 2
 
 
-async def test_nothing_is_handed_over_while_the_bus_is_down(launch: Launch, shared: dict[str, object]) -> None:
-    if "store" not in shared:
-        pytest.skip("the bus in memory can be taken down here; Valkey's is in tests/soak")
-    _, guest = await pair(launch)
-    guest.bus.up = False  # type: ignore[misc]
+async def test_nothing_is_handed_over_while_the_bus_is_down() -> None:
+    store, exchange = MemoryEventStore(), MemoryBus.Exchange()
+    bus = MemoryBus(exchange)
+    host, guest = Instance(store, MemoryBus(exchange), Settings(), "host"), Instance(store, bus, Settings(), "guest")
+    for instance in (host, guest):
+        await instance.streams.start()
+    for instance in (guest, host, guest):
+        await instance.streams.append(STREAM, add(10, key=new_id()))
+    assert guest.streams._stream(STREAM).host == "host"
+    bus.up = False
     before = relayed()
     await guest.streams.append(STREAM, add(5, key="k"))
     assert relayed() == before
     assert await sources(guest, "k") == ["guest"]
+    for instance in (host, guest):
+        await instance.streams.stop()
