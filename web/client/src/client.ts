@@ -114,6 +114,16 @@ export class Client {
     }
   }
 
+  /** Takes over the tokens that another client of the same login was given, or the login's end: for tabs that share one. */
+  share(tokens: Tokens | undefined): void {
+    this.session.share(tokens);
+  }
+
+  /** Calls back whenever `way` or `transport` may have changed. Returns how to stop that. */
+  watch(look: () => void): () => void {
+    return this.routes.watch(look);
+  }
+
   /** Follows a stream; see `Subscription`. */
   subscribe<N extends StreamName, S = StreamState>(
     stream: N,

@@ -1,0 +1,28 @@
+import { fileURLToPath } from "node:url";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const target = process.env.RIALTO_URL ?? "http://127.0.0.1:8080";
+
+export default defineConfig({
+  plugins: [svelte()],
+  resolve: {
+    alias: { "@rialto/client": at("../client/src/index.ts"), $lib: at("src/lib"), $ui: at("src/ui") },
+    // The library's sources lie outside of this folder; what they import is this folder's.
+    dedupe: ["socket.io-client"],
+  },
+  build: {
+    target: "es2022",
+    // No data: URLs, which the content security policy allows for images only.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: {
+    proxy: {
+      "/api": { target, changeOrigin: true },
+      "/socket.io": { target, changeOrigin: true, ws: true },
+    },
+  },
+  test: { include: ["test/**/*.test.ts"] },
+});
