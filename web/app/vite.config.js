@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const target = process.env.RIALTO_URL ?? "http://127.0.0.1:8080";
+// The market takes sockets from pages of its own origin only.
+const to = { target, changeOrigin: true, headers: { origin: target } };
 
 export default defineConfig({
   plugins: [svelte()],
@@ -20,8 +22,8 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      "/api": { target, changeOrigin: true },
-      "/socket.io": { target, changeOrigin: true, ws: true },
+      "/api": to,
+      "/socket.io": { ...to, ws: true },
     },
   },
   test: { include: ["test/**/*.test.ts"] },

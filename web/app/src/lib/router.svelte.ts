@@ -1,3 +1,4 @@
+import { untrack } from "svelte";
 import { match, type Match } from "../routes";
 
 /** Why somebody is asked to sign in. */
@@ -39,7 +40,12 @@ class Router {
     this.scroll = (history.state as Kept | null)?.scroll ?? 0;
   }
 
-  go(to: string, { replace = false, keep = false }: Going = {}): void {
+  /** Effects may call it without depending on where the reader is. */
+  go(to: string, going: Going = {}): void {
+    untrack(() => this.move(to, going));
+  }
+
+  private move(to: string, { replace = false, keep = false }: Going): void {
     if (!keep) this.scroll = 0;
     if (replace) history.replaceState(keep ? history.state : null, "", to);
     else {
@@ -86,19 +92,20 @@ export const go = (to: string, going?: Going): void => router.go(to, going);
 
 /** Changes the query of this page, without a new entry in the history. Empty values go. */
 export function setQuery(changes: Record<string, string | undefined>): void {
-  const query = new URLSearchParams(router.search);
+  const query = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
   const search = query.toString();
-  router.go(router.path + (search ? `?${search}` : ""), { replace: true, keep: true });
+  router.go(location.pathname + (search ? `?${search}` : ""), { replace: true, keep: true });
 }
 
 /** To sign-in, and back to here after it. */
 export function goToSignIn(why: SignInReason): void {
-  if (router.match.route.page === "sign-in" || router.match.route.page === "register") return;
-  const next = router.path + router.search;
+  const { page } = match(location.pathname).route;
+  if (page === "sign-in" || page === "register") return;
+  const next = location.pathname + location.search;
   router.go(`/sign-in?${new URLSearchParams({ next, why }).toString()}`, { replace: why === "needed" });
 }
 
