@@ -26,6 +26,17 @@ export function formatMoney(amount: number, currency: string, { brief = false } 
   );
 }
 
+/** The same in three parts, to show the digits behind the point smaller: `€1,250`, `.00`, and what follows it elsewhere. */
+export function moneyParts(amount: number, currency: string): [before: string, fraction: string, after: string] {
+  const parts = format(currency).formatToParts(major(amount, currency));
+  const join = (some: Intl.NumberFormatPart[]) => some.map(({ value }) => value).join("");
+  const from = parts.findIndex(({ type }) => type === "decimal");
+  const to = parts.findLastIndex(({ type }) => type === "fraction") + 1;
+  return from < 0
+    ? [join(parts), "", ""]
+    : [join(parts.slice(0, from)), join(parts.slice(from, to)), join(parts.slice(to))];
+}
+
 /**
  * What somebody has typed as an amount, in minor units; undefined if it isn't one, or has more digits than the currency.
  *
