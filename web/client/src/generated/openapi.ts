@@ -3186,7 +3186,7 @@ export interface components {
         };
         /**
          * JobOut
-         * @description A job. `invited` is shown to its owner only.
+         * @description A job. `invited` and `terms` are shown to its owner only.
          */
         JobOut: {
             /** Id */
@@ -3233,6 +3233,11 @@ export interface components {
             /** Published At */
             published_at: string | null;
             auction: components["schemas"]["AuctionOut"] | null;
+            /**
+             * @description of the auction of a draft, as they were given; not in lists
+             * @default null
+             */
+            terms: components["schemas"]["AuctionIn"] | null;
             /**
              * Distance Km
              * @description in lists with `near`
