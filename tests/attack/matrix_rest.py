@@ -183,6 +183,7 @@ MODERATION: Final = (
     Row("POST /moderation/bans",               "401 403 403 403 403 403 403 403", {"user": "<admin>", "reason": "Spam"}),
     Row("DELETE /moderation/bans/<banned>",    "401 403 403 403 403 403 204 204"),
     Row("GET /audit",                          "401 403 403 403 403 403 403 200", needs=("banned",)),
+    Row("GET /operations",                     "401 403 403 403 403 403 403 200"),
 )
 
 TOLD: Final = (

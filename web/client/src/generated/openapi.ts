@@ -660,6 +660,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what every process of the market does
+         * @description Every process says once a second how it is doing, and is forgotten five seconds after the last time. With Redis away the
+         *     answering instance knows of itself alone, and `complete` is false.
+         */
+        get: operations["get_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rooms": {
         parameters: {
             query?: never;
@@ -2654,6 +2675,26 @@ export interface components {
             data: components["schemas"]["ClosingSoonData"];
         };
         /**
+         * Commits
+         * @description Group commits of a process: how many since its start, and how long those of the last ten seconds took.
+         */
+        Commits: {
+            /** Count */
+            count: number;
+            /**
+             * Seconds
+             * @description that all of them took together
+             */
+            seconds: number;
+            /**
+             * P50 Ms
+             * @description null if there were none lately
+             */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+        };
+        /**
          * ContractRoomOpened
          * @description The room of a contract is there. Always the first event.
          */
@@ -3062,6 +3103,24 @@ export interface components {
             loc: (string | number)[];
             /** Msg */
             msg: string;
+        };
+        /**
+         * FollowerFigures
+         * @description A follower that the process runs, or waits to take over.
+         */
+        FollowerFigures: {
+            /** Name */
+            name: string;
+            /**
+             * Lag S
+             * @description age of the last event that was handled; 0 when idle
+             */
+            lag_s: number;
+            /**
+             * Events
+             * @description handled since the process' start
+             */
+            events: number;
         };
         /**
          * Found
@@ -4249,6 +4308,21 @@ export interface components {
             currency: string;
         };
         /**
+         * MongoState
+         * @description MongoDB as the answering instance sees it.
+         */
+        MongoState: {
+            /** Up */
+            up: boolean;
+            /** Latency Ms */
+            latency_ms: number | null;
+            /**
+             * Primary
+             * @description address of the replica set's primary
+             */
+            primary: string | null;
+        };
+        /**
          * MuteBody
          * @description Whether to be notified of the room's messages.
          */
@@ -4417,6 +4491,32 @@ export interface components {
              * @description for `before`; null after the oldest
              */
             next_cursor: string | null;
+        };
+        /**
+         * OperationsOut
+         * @description All processes of the market.
+         */
+        OperationsOut: {
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Answered By
+             * @description name of the instance that answers
+             */
+            answered_by: string;
+            /**
+             * Complete
+             * @description false: Redis is away, so there is the answering instance alone
+             */
+            complete: boolean;
+            redis: components["schemas"]["RedisState"];
+            mongodb: components["schemas"]["MongoState"];
+            /** Processes */
+            processes: components["schemas"]["ProcessFigures"][];
         };
         /**
          * OutbidData
@@ -4677,6 +4777,99 @@ export interface components {
             };
         };
         /**
+         * ProcessFigures
+         * @description One process at the moment `t`. What is counted is counted since its start: rates come from two looks at it.
+         */
+        ProcessFigures: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "web" | "worker";
+            /** Release */
+            release: string;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Started At
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            started_at: string;
+            /** Uptime S */
+            uptime_s: number;
+            /**
+             * Ready
+             * @description whether it may be sent requests
+             */
+            ready: boolean;
+            /**
+             * Draining
+             * @description whether it was asked to end
+             */
+            draining: boolean;
+            /**
+             * Mongodb Up
+             * @description whether it knows a primary
+             */
+            mongodb_up: boolean;
+            /** Redis Up */
+            redis_up: boolean;
+            /** Sockets */
+            sockets: number;
+            /**
+             * Users
+             * @description with a live socket or event stream here
+             */
+            users: number;
+            /**
+             * Subscriptions
+             * @description to streams, of all its clients
+             */
+            subscriptions: number;
+            /**
+             * Bids
+             * @description accepted
+             */
+            bids: number;
+            /**
+             * Commands
+             * @description of sockets, refused ones included
+             */
+            commands: number;
+            commits: components["schemas"]["Commits"];
+            /**
+             * Deliveries
+             * @description events handed to subscribers, per subscriber
+             */
+            deliveries: number;
+            /**
+             * Slow Clients
+             * @description cut off, because too much waited for them
+             */
+            slow_clients: number;
+            /**
+             * Loop Lag Ms
+             * @description how late it came to what was due at a time, at the last look
+             */
+            loop_lag_ms: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /**
+             * Clock Error Ms
+             * @description how far its clock may be off the market's
+             */
+            clock_error_ms: number;
+            /** Followers */
+            followers: components["schemas"]["FollowerFigures"][];
+        };
+        /**
          * ProfileChanges
          * @description What to change; absent fields stay, null clears `hourly_rate` and `location`.
          */
@@ -4814,6 +5007,16 @@ export interface components {
              * @default null
              */
             revision: number | null;
+        };
+        /**
+         * RedisState
+         * @description Redis or Valkey as the answering instance sees it.
+         */
+        RedisState: {
+            /** Up */
+            up: boolean;
+            /** Latency Ms */
+            latency_ms: number | null;
         };
         /**
          * Refresh
@@ -6932,6 +7135,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Read"];
+                };
+            };
+        };
+    };
+    get_operations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description id of this request in the logs */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsOut"];
                 };
             };
         };
