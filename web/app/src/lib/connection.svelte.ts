@@ -51,9 +51,9 @@ export class Connection {
   }
 
   private judge(): ConnectionState {
-    if (!navigator.onLine) return "offline";
     const connected = this.way === "socket" ? this.transport !== undefined : this.reachable;
-    if (connected) return "live";
+    if (connected) return "live"; // also to a market on this device, which needs no network
+    if (!navigator.onLine) return "offline";
     return this.wasLive ? "reconnecting" : "connecting";
   }
 }
