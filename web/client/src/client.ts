@@ -183,6 +183,11 @@ export class Client {
     return this.http.call<T>(method, `/api/v1${path}`, { patience_ms: PATIENCE_MS, ...call, key });
   }
 
+  /** A document that isn't JSON: `text("/auctions/1/log")`. */
+  text(path: string, call: Pick<HttpCall, "signal" | "timeout_ms"> = {}): Promise<string> {
+    return this.http.text("GET", `/api/v1${path}`, { patience_ms: PATIENCE_MS, ...call });
+  }
+
   /** Ends everything. Subscriptions end cleanly; commands under way fail with `CLOSED`. */
   close(): void {
     abort(this.end, new RialtoError("CLOSED", "The client was closed", false));

@@ -58,17 +58,27 @@ export class Http {
     }
   }
 
+  /** The answer as text, for what isn't JSON. */
+  text(method: string, path: string, call: HttpCall = {}): Promise<string> {
+    const attempt = () => this.fetchText(method, path, call);
+    return retrying(attempt, { patience_ms: call.patience_ms ?? 0, backoff: BACKOFF, signal: call.signal });
+  }
+
   private async request<T>(method: string, path: string, call: HttpCall): Promise<T> {
+    const text = await this.fetchText(method, path, call);
+    return (text === "" ? undefined : decoded(text)) as T;
+  }
+
+  private async fetchText(method: string, path: string, call: HttpCall): Promise<string> {
     const { controller, release } = following(call.signal, this.closed);
     const timer = later(call.timeout_ms ?? TIMEOUT_MS, () =>
       abort(controller, RialtoError.disconnected("no answer in time")),
     );
     try {
       const response = await this.open(method, path, call, controller.signal);
-      const text = await response.text().catch((error: unknown) => {
+      return await response.text().catch((error: unknown) => {
         throw lost(error, controller.signal);
       });
-      return (text === "" ? undefined : decoded(text)) as T;
     } finally {
       timer();
       release();
