@@ -1,5 +1,6 @@
 import { Client, type Schemas, type Tokens, type User } from "@rialto/client";
 import { Connection } from "./connection.svelte";
+import { Outgoing } from "./rooms/outgoing.svelte";
 import { goToSignIn } from "./router.svelte";
 
 const KEPT = "rialto.session";
@@ -53,6 +54,8 @@ class Session {
 
 export const session = new Session();
 export const connection = new Connection();
+/** Messages that were sent from here, until they are seen in their rooms. */
+export const outgoing = new Outgoing(() => session.user?.id);
 
 /** The one client of this page. */
 export const client = new Client({
@@ -62,6 +65,8 @@ export const client = new Client({
   storage: localStorage,
   onTokens: (tokens) => session.keep(tokens),
   onSessionOver: () => goToSignIn("expired"),
+  onSent: (message, sent) => outgoing.wasSent(message, sent),
+  onRefused: (message, error) => outgoing.wasRefused(message, error),
 });
 
 export async function signIn(credentials: Schemas["Credentials"]): Promise<void> {

@@ -8,6 +8,9 @@ const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 const precise = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
+const short = new Intl.DateTimeFormat(undefined, { dateStyle: "short" });
+const long = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 export type When = string | number;
 
@@ -32,6 +35,28 @@ export const formatPrecise = (when: When): string => precise.format(ms(when));
 export const formatClock = (when: When): string => clock.format(ms(when));
 /** The day alone. */
 export const formatDay = (when: When): string => day.format(ms(when));
+
+/** As short as a list needs it: the time of day today, the weekday this week, else the date. */
+export function formatBrief(when: When, now: number): string {
+  const then = ms(when);
+  if (new Date(then).toDateString() === new Date(now).toDateString()) return clock.format(then);
+  if (now - then < 6 * DAY) return weekday.format(then);
+  return short.format(then);
+}
+
+/** As a head over what belongs to a day. */
+export function formatDayName(when: When, now: number): string {
+  const then = new Date(ms(when));
+  for (const [away, name] of [
+    [0, "Today"],
+    [1, "Yesterday"],
+  ] as const) {
+    const day = new Date(now);
+    day.setDate(day.getDate() - away);
+    if (day.toDateString() === then.toDateString()) return name;
+  }
+  return long.format(then);
+}
 
 const two = (n: number) => String(n).padStart(2, "0");
 
