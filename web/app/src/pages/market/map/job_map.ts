@@ -68,6 +68,7 @@ export class JobMap {
     L.geoJSON(land, { ...quiet, style: { className: "map-land" } }).addTo(this.map);
     L.polyline(graticule(), { ...quiet, className: "map-graticule" }).addTo(this.map);
     L.geoJSON(borders, { ...quiet, style: { className: "map-border" } }).addTo(this.map);
+    this.area?.bringToFront();
     this.countries = countries;
     this.writeNames();
   }
