@@ -85,10 +85,10 @@ export function formatSpan(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 120 || seconds % 60 !== 0) {
     const minutes = Math.floor(seconds / 60);
-    return minutes >= 2 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+    return minutes >= 2 ? `${minutes}\u00a0min ${seconds % 60}\u00a0s` : `${seconds}\u00a0s`;
   }
   const minutes = seconds / 60;
-  return minutes % 60 === 0 ? `${minutes / 60} h` : `${minutes} min`;
+  return minutes % 60 === 0 ? `${minutes / 60}\u00a0h` : `${minutes}\u00a0min`;
 }
 
 export const FORMATS: Record<AuctionState["format"], { name: string; how: string }> = {

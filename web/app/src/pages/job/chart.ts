@@ -60,3 +60,10 @@ export function ticks(from: number, to: number, most = 4): number[] {
   for (let value = Math.ceil(from / step) * step; value <= to; value += step) found.push(Math.round(value));
   return found;
 }
+
+/** Whether nearly all points lie within a small part of the time, so that a chart by time would show a cliff and nothing else. */
+export function bunched(points: readonly Point[], until: number): boolean {
+  const first = points[0]?.t ?? until;
+  const tenth = points[Math.floor(points.length * 0.9) - 1]?.t ?? until;
+  return points.length > 3 && tenth - first < (until - first) * 0.1;
+}
