@@ -21,9 +21,11 @@ export class Live<N extends StreamName, S = StreamState> {
   error = $state.raw<RialtoError | undefined>(undefined);
 
   constructor(stream: () => N | undefined, options: LiveOptions<N, S> = {}) {
+    // Followed anew only when the name is another.
+    const name = $derived(stream());
     $effect(() => {
-      const name = stream();
-      return untrack(() => this.follow(name, options));
+      const now = name;
+      return untrack(() => this.follow(now, options));
     });
   }
 

@@ -37,6 +37,13 @@ class Router {
     });
     addEventListener("pagehide", () => this.remember());
     document.addEventListener("click", (event) => this.clicked(event));
+    document.addEventListener("pointerover", (event) => {
+      const link = linkAt(event);
+      if (link !== undefined)
+        match(link.pathname)
+          .route.load()
+          .catch(() => {}); // the click tells what is wrong
+    });
     this.scroll = (history.state as Kept | null)?.scroll ?? 0;
   }
 
@@ -75,14 +82,20 @@ class Router {
       event.altKey
     )
       return;
-    const link = (event.target as Element | null)?.closest("a");
-    if (!link?.href || link.target || link.hasAttribute("download")) return;
-    const url = new URL(link.href);
-    if (url.origin !== location.origin || match(url.pathname).route.page === "missing") return;
+    const url = linkAt(event);
+    if (url === undefined) return;
     if (url.pathname + url.search === location.pathname + location.search && url.hash) return;
     event.preventDefault();
     this.go(url.pathname + url.search + url.hash);
   }
+}
+
+/** The page of ours that a link below the pointer leads to. */
+function linkAt(event: Event): URL | undefined {
+  const link = (event.target as Element | null)?.closest("a");
+  if (!link?.href || link.target || link.hasAttribute("download")) return undefined;
+  const url = new URL(link.href);
+  return url.origin === location.origin && match(url.pathname).route.page !== "missing" ? url : undefined;
 }
 
 export const router = new Router();

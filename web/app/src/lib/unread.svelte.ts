@@ -1,14 +1,14 @@
 import type { Schemas } from "@rialto/client";
-import { client, rest, session } from "./market.svelte";
+import { client, rest } from "./market.svelte";
 
 /** How much news waits: for the bell and the chat in the shell. */
 class Unread {
   notifications = $state(0);
   messages = $state(0);
 
-  /** Follows both while somebody is signed in; call it in an effect. */
-  follow(): (() => void) | void {
-    if (!session.signedIn || session.user === undefined) {
+  /** Follows both for somebody; returns how to stop that. */
+  follow(user: string | undefined): (() => void) | void {
+    if (user === undefined) {
       this.notifications = 0;
       this.messages = 0;
       return;
@@ -16,7 +16,7 @@ class Unread {
     void this.countNotifications();
     void this.countMessages();
     const stopSignal = client.on("unread", ({ unread }) => (this.notifications = unread));
-    const inbox = client.subscribe(`user:${session.user.id}`, {
+    const inbox = client.subscribe(`user:${user}`, {
       onSnapshot: (state) => this.take(state),
       onEvent: (event) => {
         this.take(event);
