@@ -3,7 +3,8 @@ import { tick } from "svelte";
 const NEAR_PX = 48;
 
 interface Anchor {
-  element: HTMLElement;
+  /** Of a message; its element may be another one after the change. */
+  seq: string;
   top: number;
 }
 
@@ -49,8 +50,8 @@ export class Scroller {
     const anchor = this.atEnd ? undefined : this.anchor();
     return () => {
       if (this.atEnd) this.toEnd();
-      else if (anchor?.element.isConnected)
-        this.box.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+      const element = anchor && this.box.querySelector(`[data-seq="${anchor.seq}"]`);
+      if (element) this.box.scrollTop += element.getBoundingClientRect().top - anchor.top;
     };
   }
 
@@ -67,7 +68,7 @@ export class Scroller {
     const edge = this.box.getBoundingClientRect().top;
     for (const element of this.box.querySelectorAll<HTMLElement>("[data-seq]")) {
       const { top, bottom } = element.getBoundingClientRect();
-      if (bottom > edge) return { element, top };
+      if (bottom > edge) return { seq: element.dataset.seq ?? "", top };
     }
     return undefined;
   }
