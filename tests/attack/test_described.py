@@ -414,6 +414,7 @@ def _moderation(visit: Visitor, client: Person, ann: Person, admin: Person) -> N
     ask("GET /blocks", client)
     ask("DELETE /blocks/{user}", client, ann.id)
     ask("GET /audit", admin, query="?action=ban.added")
+    ask("GET /operations", admin)
 
 
 def _notifications(visit: Visitor, client: Person) -> None:
