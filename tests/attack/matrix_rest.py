@@ -35,6 +35,7 @@ ACCOUNTS: Final = (
     Row("DELETE /auth/sessions/<session>",     "401 404 404 204 404 404 404 404"),
     Row("GET /users/me",                       "401 200 200 200 200 200 200 200"),
     Row("PATCH /users/me",                     "401 200 200 200 200 200 200 200", {"about": "Paints."}, harmless=True),
+    Row("GET /users/me/bids",                  "401 200 200 200 200 200 200 200"),
     Row("GET /users/<owner>",                  "200 200 200 200 200 200 200 200"),  # a profile is public, for the blocked as well
     Row("GET /users/<unknown>",                "404 404 404 404 404 404 404 404"),
 )

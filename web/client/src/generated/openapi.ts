@@ -1008,6 +1008,26 @@ export interface paths {
         patch: operations["patch_users_me"];
         trace?: never;
     };
+    "/api/v1/users/me/bids": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The auctions in which one has bid
+         * @description The one first bid in most recently comes first. An auction is listed soon after the bid, not at once.
+         */
+        get: operations["get_users_me_bids"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{id}": {
         parameters: {
             query?: never;
@@ -2094,6 +2114,22 @@ export interface components {
              * @default null
              */
             cover_letter: string | null;
+        };
+        /**
+         * BidJob
+         * @description The job of an auction, in short.
+         */
+        BidJob: {
+            /** Id */
+            id: string;
+            /** Owner */
+            owner: string;
+            /** Title */
+            title: string;
+            /** Category */
+            category: string;
+            /** Status */
+            status: string;
         };
         /**
          * BidPlaced
@@ -3568,6 +3604,35 @@ export interface components {
              */
             total: number | null;
         };
+        /** Listed[OwnBids] */
+        Listed_OwnBids_: {
+            /** Items */
+            items: components["schemas"]["OwnBids"][];
+            /**
+             * Next Cursor
+             * @description in the cursor form; null after the last item
+             * @default null
+             */
+            next_cursor: string | null;
+            /**
+             * Page
+             * @description in the page form
+             * @default null
+             */
+            page: number | null;
+            /**
+             * Limit
+             * @description in the page form
+             * @default null
+             */
+            limit: number | null;
+            /**
+             * Total
+             * @description in the page form: items on all pages
+             * @default null
+             */
+            total: number | null;
+        };
         /** Listed[ReportOut] */
         Listed_ReportOut_: {
             /** Items */
@@ -4608,6 +4673,21 @@ export interface components {
              */
             kind: "outbid";
             data: components["schemas"]["OutbidData"];
+        };
+        /**
+         * OwnBids
+         * @description An auction in which the caller has bid.
+         */
+        OwnBids: {
+            /**
+             * Joined At
+             * Format: date-time
+             * @description of the first bid
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            joined_at: string;
+            job: components["schemas"]["BidJob"];
+            auction: components["schemas"]["AuctionView"];
         };
         /**
          * OwnSession
@@ -7786,6 +7866,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnUser"];
+                };
+            };
+        };
+    };
+    get_users_me_bids: {
+        parameters: {
+            query?: {
+                /** @description items at most */
+                limit?: number;
+                /** @description `next_cursor` of the answer before */
+                cursor?: string;
+                /** @description number of the page, from 1; not with `cursor` */
+                page?: number;
+                /** @description still running, awarded to the caller, or over without that; all unless given */
+                status?: "running" | "won" | "over";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description id of this request in the logs */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listed_OwnBids_"];
                 };
             };
         };

@@ -81,6 +81,12 @@ export const blankForm = (now: number): JobForm => ({
   invited: [],
 });
 
+/** Whether anything of one's own was typed. */
+export const isBegun = (form: JobForm): boolean =>
+  [form.title, form.description, form.category, form.address, form.start_amount, form.budget_max, ...form.skills].some(
+    (text) => text.trim() !== "",
+  );
+
 /** Bidders outbid each other upwards in `english` auctions, and downwards in `reverse` ones; the others may go either way. */
 export function directionOf({ format, direction }: JobForm): "reverse" | "forward" {
   if (format === "reverse") return "reverse";
