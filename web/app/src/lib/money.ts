@@ -68,3 +68,10 @@ function divide(typed: string, digits: number): [whole: string, part: string] {
   if (whole.includes(other) && grouped === null) return [typed, ""];
   return [whole.replaceAll(other, ""), typed.slice(at + 1)];
 }
+
+/** As somebody would type it: `1250.5` becomes `1250.50`. */
+export function typedMoney(amount: number | null | undefined, currency: string): string {
+  if (amount === null || amount === undefined) return "";
+  const digits = amount % 10 ** minorDigits(currency) === 0 ? 0 : minorDigits(currency);
+  return major(amount, currency).toFixed(digits);
+}

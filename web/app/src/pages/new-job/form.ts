@@ -1,5 +1,5 @@
 import type { Schemas } from "@rialto/client";
-import { major, minorDigits } from "$lib/money";
+import { typedMoney } from "$lib/money";
 import { toLocalInput } from "$lib/localtime";
 
 export type Format = Schemas["AuctionIn"]["format"];
@@ -95,13 +95,6 @@ export function directionOf({ format, direction }: JobForm): "reverse" | "forwar
 
 /** Whether bids are seen while it runs, so that they can be outbid. */
 export const isOpenFormat = ({ format }: JobForm): boolean => format === "reverse" || format === "english";
-
-/** As somebody would type it: `1250.5` becomes `1250.50`. */
-export function typedMoney(amount: number | null | undefined, currency: string): string {
-  if (amount === null || amount === undefined) return "";
-  const digits = amount % 10 ** minorDigits(currency) === 0 ? 0 : minorDigits(currency);
-  return major(amount, currency).toFixed(digits);
-}
 
 /** A job of the server's as a form; what isn't said of its auction is left as in a new one. */
 export function formOf(job: Schemas["JobOut"], guests: Guest[], now: number): JobForm {
