@@ -6,7 +6,8 @@ export interface Point {
   t: number;
   /** Null while no bid counts. */
   price: number | null;
-  bidder?: string;
+  /** Who leads after it; only of bids. */
+  leader?: string;
 }
 
 /** Where the price stood after each event that says it. */
@@ -18,7 +19,7 @@ export function pricePoints(events: readonly AuctionEvent[]): Point[] {
       seq: event.seq,
       t: Date.parse(event.t),
       price: event.price,
-      ...(event.type === "bid" && { bidder: event.bidder }),
+      ...(event.type === "bid" && { leader: event.leader }),
     });
   }
   return points;
