@@ -1,12 +1,14 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { canonicalJson } from "../src/pages/job/record/chain";
 import { type Expected, verify } from "../src/pages/job/record/verify";
 import type { OwnBid } from "../src/pages/job/types";
+// Logs that a real server has exported, and what it told one of the bidders.
+import told from "./logs/own.json?raw";
+import reserve from "./logs/reserve.jsonl?raw";
+import sealed from "./logs/sealed.jsonl?raw";
+import words from "./logs/words.jsonl?raw";
 
-// Logs that a real server has exported.
-const log = (name: string) => readFileSync(new URL(`logs/${name}`, import.meta.url), "utf8");
-const own = JSON.parse(log("own.json")) as OwnBid[];
+const own = JSON.parse(told) as OwnBid[];
 const nothing: Expected = { seen: new Map(), own: [], open: true };
 const lines = (text: string) => text.trimEnd().split("\n");
 const joined = (all: string[]) => `${all.join("\n")}\n`;
@@ -18,9 +20,8 @@ const hashes = (text: string) =>
   );
 
 describe("logs of a real server", () => {
-  it.each(["reserve.jsonl", "sealed.jsonl", "words.jsonl"])("holds: %s", async (name) => {
-    const text = log(name);
-    const report = await verify(text, { ...nothing, seen: hashes(text), open: name !== "sealed.jsonl" });
+  it.each([reserve, sealed, words])("holds", async (text) => {
+    const report = await verify(text, { ...nothing, seen: hashes(text), open: text !== sealed });
     expect(report.broken).toBeUndefined();
     expect(report.events).toBe(lines(text).length);
     expect(report.compared).toBe(report.events);
@@ -28,21 +29,21 @@ describe("logs of a real server", () => {
   });
 
   it("checks the reserve against its commitment", async () => {
-    expect((await verify(log("reserve.jsonl"), nothing)).reserve).toBe("kept");
-    expect((await verify(log("words.jsonl"), nothing)).reserve).toBe("none");
-    const [opened = ""] = lines(log("reserve.jsonl"));
+    expect((await verify(reserve, nothing)).reserve).toBe("kept");
+    expect((await verify(words, nothing)).reserve).toBe("none");
+    const [opened = ""] = lines(reserve);
     expect((await verify(joined([opened]), nothing)).reserve).toBe("hidden");
   });
 
   it("finds the reader's own bids, exact and automatic", async () => {
-    const report = await verify(log("words.jsonl"), { ...nothing, own });
+    const report = await verify(words, { ...nothing, own });
     expect(report).toMatchObject({ own: own.length, automatic: own.filter(({ kind }) => kind === "auto").length });
     expect(report.broken).toBeUndefined();
   });
 });
 
 describe("a log that was tampered with", () => {
-  const good = lines(log("words.jsonl"));
+  const good = lines(words);
   const brokenAt = async (all: string[], expected: Partial<Expected> = {}) =>
     (await verify(joined(all), { ...nothing, ...expected })).broken?.seq;
 
