@@ -8,6 +8,8 @@ export interface Entry {
   t: string;
   notice: Notice;
   unread: boolean;
+  /** How many older ones of the same room it stands for. */
+  more: number;
 }
 
 type Line = Omit<Schemas["Notification"], "read"> & { read?: boolean };
@@ -32,7 +34,9 @@ export class Notices {
         t,
         notice: { kind, data } as unknown as Notice,
         unread: read !== true && seq > this.readTo,
-      }));
+        more: 0,
+      }))
+      .reduce<Entry[]>(gathered, []);
   });
   readonly unread = $derived(this.entries.some((entry) => entry.unread));
 
@@ -61,4 +65,18 @@ export class Notices {
     if (replaces !== undefined) this.replaced = new Set([...this.replaced, replaces]);
     this.came = [{ seq, t, type, kind, data: { ...data } }, ...this.came];
   }
+}
+
+/** What somebody writes line by line is one entry: that of the last line. */
+function gathered(entries: Entry[], next: Entry): Entry[] {
+  const last = entries.at(-1);
+  const goesOn =
+    last?.notice.kind === "message" &&
+    next.notice.kind === "message" &&
+    last.notice.data.room === next.notice.data.room &&
+    last.notice.data.user === next.notice.data.user &&
+    last.unread === next.unread;
+  if (last && goesOn) last.more += 1;
+  else entries.push(next);
+  return entries;
 }
