@@ -35,7 +35,11 @@ async def test_a_bidder_finds_its_auctions_with_its_own_view_of_each(
     await until(both)
     _, page = await market.call("GET", "/users/me/bids", ann)
     hidden, shown = page["items"]
-    assert (shown["job"]["title"], shown["job"]["owner"], shown["job"]["status"]) == ("Paint the gate", client.id, "open")
+    assert (shown["job"]["title"], shown["job"]["owner"], shown["job"]["status"]) == (
+        "Paint the gate",
+        client.id,
+        "open",
+    )
     assert (shown["auction"]["price"], shown["auction"]["mine"]["leading"]) == (11_000, False)
     assert (hidden["auction"]["price"], hidden["auction"]["mine"]["limit"]) == (None, 8_500)
     assert "reserve_amount" not in str(page)
