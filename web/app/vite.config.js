@@ -16,6 +16,7 @@ export default defineConfig({
   },
   build: {
     target: "es2022",
+    manifest: true,
     // No data: URLs, which the content security policy allows for images only.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -1,4 +1,5 @@
 import type { Client, Way } from "@rialto/client";
+import { offline } from "./offline.svelte";
 
 export type ConnectionState = "connecting" | "live" | "reconnecting" | "offline";
 
@@ -20,7 +21,9 @@ export class Connection {
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     try {
       const response = await globalThis.fetch(input, init);
-      this.note(!GONE.has(response.status));
+      const now = offline.note(response);
+      this.note(now && !GONE.has(response.status));
+      if (now && response.ok && this.state === "live") offline.fresh();
       return response;
     } catch (error) {
       if (init?.signal?.aborted !== true) this.note(false);
@@ -36,8 +39,11 @@ export class Connection {
       // Without sockets only a call tells whether the server is there.
       if (this.way !== before && this.way !== "socket") this.fetch("/api/health").catch(() => {});
       before = this.way;
+      const was = this.state;
       this.state = this.judge();
-      if (this.state === "live") this.wasLive = true;
+      if (this.state !== "live") return;
+      this.wasLive = true;
+      if (was !== "live") offline.returned();
     };
     client.watch(this.look);
     addEventListener("online", this.look);

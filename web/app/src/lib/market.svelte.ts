@@ -1,6 +1,7 @@
 import { Client, type Schemas, type Tokens, type User } from "@rialto/client";
 import { Connection } from "./connection.svelte";
 import { Outgoing } from "./rooms/outgoing.svelte";
+import { offline } from "./offline.svelte";
 import { goToSignIn } from "./router.svelte";
 
 const KEPT = "rialto.session";
@@ -29,12 +30,14 @@ class Session {
     if (tokens === undefined) {
       this.user = undefined;
       localStorage.removeItem(KEPT);
+      void offline.forgetOthers(undefined);
     } else localStorage.setItem(KEPT, JSON.stringify({ tokens, user: this.user } satisfies Kept));
   }
 
   /** Who that is was learnt, or has changed. */
   know(user: User): void {
     this.user = user;
+    void offline.forgetOthers(user.id);
     const now = kept();
     if (now !== undefined) localStorage.setItem(KEPT, JSON.stringify({ ...now, user } satisfies Kept));
   }
@@ -88,6 +91,7 @@ export const rest = <T>(...call: Parameters<Client["rest"]>): Promise<T> => clie
 /** Begins what every page needs. */
 export function openMarket(): void {
   connection.follow(client);
+  void offline.forgetOthers(session.user?.id);
   addEventListener("storage", (event) => {
     if (event.key === KEPT || event.key === null) session.follow(event.newValue);
   });

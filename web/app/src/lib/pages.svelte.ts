@@ -1,5 +1,6 @@
 import { untrack } from "svelte";
 import { rest } from "./market.svelte";
+import { offline } from "./offline.svelte";
 
 interface Listed<T> {
   items: T[];
@@ -24,6 +25,7 @@ export class Pages<T> {
   ) {
     $effect(() => {
       const begun = path();
+      void offline.returns; // what was shown meanwhile may be old
       untrack(() => void this.begin(begun));
       return () => this.stop?.abort();
     });

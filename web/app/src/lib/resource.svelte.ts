@@ -1,4 +1,5 @@
 import { untrack } from "svelte";
+import { offline } from "./offline.svelte";
 
 /** What is fetched once for a view: its value, that it is loading, what went wrong, and how to try again. */
 export class Resource<T> {
@@ -10,6 +11,7 @@ export class Resource<T> {
   /** `load` is run again whenever what it reads changes. */
   constructor(private readonly load: (signal: AbortSignal) => Promise<T>) {
     $effect(() => {
+      void offline.returns; // what was shown meanwhile may be old
       void this.run();
       return () => this.stop?.abort();
     });
