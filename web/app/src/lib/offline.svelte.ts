@@ -42,8 +42,9 @@ class Offline {
     const registration = await workers.register("/sw.js").catch(() => undefined);
     if (registration === undefined) return; // it works without, as long as there is a network
     const look = () => {
-      const { installing, waiting } = registration;
-      if (waiting !== null) this.waiting = waiting;
+      const { installing, waiting, active } = registration;
+      // The very first one only waits for a moment.
+      if (waiting !== null && active !== null) this.waiting = waiting;
       installing?.addEventListener("statechange", look);
     };
     registration.addEventListener("updatefound", look);
