@@ -12,15 +12,20 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
             --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fmt bench soak loadtest loadtest-ci lock clean
+.PHONY: help install run web test check fmt bench soak loadtest loadtest-ci lock clean
 
 help:  ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed-dev  ## Make .venv with everything that running, testing and checking need
 
+# Without a web app there still are the interfaces.
 run: $(VENV)/.installed  ## Run the whole market: MongoDB, Valkey, two web instances, a worker, demo data (ARGS="--instances 3")
+	@$(BIN)/python -m server.dev.site || true
 	@exec $(BIN)/rialto dev $(ARGS)
+
+web: $(VENV)/.installed  ## Build the web app, which the instances serve, if its sources have changed
+	@$(BIN)/python -m server.dev.site
 
 # A worker that crashes, as one does whose test hangs, is not replaced: pytest-xdist would wait for ever at the end.
 test: $(VENV)/.installed-dev  ## Run the tests on real databases (ARGS="-k auction" chooses)
@@ -53,7 +58,8 @@ lock: $(VENV)/.installed-dev  ## Pin the dependencies of pyproject.toml again (A
 	echo 'setuptools>=80' | $(COMPILE) $(ARGS) --extra embedded pyproject.toml - --output-file requirements.lock
 	$(COMPILE) $(ARGS) --extra embedded --extra dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
 
-clean:  ## Remove .venv, caches and the data of `make run` (.rialto)
+clean:  ## Remove .venv, caches, what Node.js was given and the data of `make run` (.rialto)
+	rm -rf web/*/node_modules web/*/dist tests/js/node_modules
 	rm -rf $(VENV) .rialto build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -32,6 +32,7 @@ from server.limits.limits import Limits
 from server.logs import configure_logs
 from server.metrics import DRAINING, INFO
 from server.metrics.pool import PoolMetrics
+from server.operations import Operations
 from server.realtime import Sockets
 from server.settings import Settings
 from server.streams import metrics
@@ -92,8 +93,10 @@ def compose(settings: Settings) -> tuple[Context, StreamRoutes]:
         router=Router(),
         limits=limits,
         sockets=sockets,
+        operations=Operations(instance, release(), clock, redis, client),
         documents=list(_ENGINE_DOCUMENTS),
     )
+    context.operations.register(context.router)
     for feature in handlers.FEATURES:
         importlib.import_module(feature).setup(context)
     stream_routes = StreamRoutes(streams, sockets.sessions, tokens, clock)
@@ -187,7 +190,10 @@ async def serve(settings: Settings, *, host: str, port: int, ready: Callable[[st
         tune_collector()
         app = build_app(context, stream_routes)
         INFO.labels(context.instance, "web", release()).set(1)
-        async with listening(app, shutdown, settings, host, port) as url:
+        async with (
+            listening(app, shutdown, settings, host, port) as url,
+            context.operations.told("web", lambda: app[HEALTH].accepting),
+        ):
             log.info("serving", url=url, instance=context.instance)
             if ready is not None:
                 ready(url)
@@ -225,6 +231,7 @@ async def work(settings: Settings) -> None:
                 listening(app, shutdown, settings, settings.host, settings.worker_port)
             )
         await context.followers.start()
+        await stack.enter_async_context(context.operations.told("worker", lambda: app[HEALTH].accepting))
         tasks = [run_for_ever(partial(run, context), name) for name, run in context.tasks.items()]
         log.info("working", instance=context.instance, tasks=list(context.tasks), url=url)
         shutdown.serving = True

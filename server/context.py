@@ -14,6 +14,7 @@ from server.auth.revocation import Revocations
 from server.auth.tokens import Tokens
 from server.clock import Clock
 from server.limits.limits import Limits
+from server.operations import Operations
 from server.realtime import Sockets
 from server.settings import Settings
 from server.streams.followers import Followers
@@ -46,6 +47,7 @@ class Context:
     router: Router
     limits: Limits
     sockets: Sockets
+    operations: Operations
     documents: list[type[Document]] = field(default_factory=list)
     tasks: dict[str, Callable[[Context], Awaitable[None]]] = field(default_factory=dict)
 

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port of the (first) web instance; 0 takes a free one")
     worker_port: int = Field(0, ge=0, le=65535, description="port of a worker's health and metrics; 0 has none")
     data_dir: Path = Field(Path(".rialto"), description="folder of embedded databases, generated secrets, spooled mail")
+    site_dir: Path = Field(
+        Path(__file__).parents[1] / "web" / "app" / "dist", description="folder of the built web app, read at start"
+    )
     public_url: str = Field("", description="base URL in links sent to people; default http://HOST:PORT")
     instance: str = Field(
         "",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel
 
+from handlers.bidding.participations import list_own_bids
 from handlers.bidding.schemas import (
     AuctionView,
     AwardBody,
@@ -16,6 +17,8 @@ from handlers.bidding.schemas import (
     DeclineBody,
     Done,
     NoBody,
+    OwnBids,
+    OwnBidsQuery,
     PlacedRest,
     ReconfirmBody,
     ReopenBody,
@@ -24,6 +27,7 @@ from handlers.bidding.schemas import (
 from handlers.bidding.service import Auctions
 from server.errors import AppError
 from server.streams.pending import Answer
+from server.web.paging import Listed
 from server.web.router import Call, Router
 
 _TAGS: Final = ("auctions",)
@@ -159,6 +163,16 @@ def add_routes(router: Router, auctions: Auctions) -> None:
         admin=True,
         errors=(*_BASE, "CONFLICT"),
     )
+    router.add(
+        "GET",
+        "/users/me/bids",
+        rest.own_bids,
+        summary="The auctions in which one has bid",
+        description="The one first bid in most recently comes first. An auction is listed soon after the bid, not at once.",
+        tags=_TAGS,
+        query=OwnBidsQuery,
+        answer=Listed[OwnBids],
+    )
 
 
 class _Rest:
@@ -190,6 +204,9 @@ class _Rest:
 
     async def log(self, call: Call) -> object:
         return await _json_lines(call, await self._auctions.log(call.principal, call.path["id"]))
+
+    async def own_bids(self, call: Call) -> object:
+        return await list_own_bids(self._auctions, call.user, call.query)
 
     async def export(self, call: Call) -> object:
         return await _json_lines(call, await self._auctions.export(call.path["id"]))

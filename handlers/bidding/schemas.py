@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from server.web.fields import Answer, Body, Id, Moment, Printable, Timestamp
+from server.web.paging import PageQuery
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 """Made by the client, the same for every try of one command."""
@@ -152,3 +153,29 @@ class AuctionView(Answer):
     terms: dict[str, Any]
     mine: dict[str, Any] | None = Field(None, description="the caller's own bids, limit, rank and whether it leads")
     owner: dict[str, Any] | None = Field(None, description="for the client: who the bidders are, offers, the reserve")
+
+
+class OwnBidsQuery(PageQuery):
+    """Which of the auctions in which one has bid."""
+
+    status: Literal["running", "won", "over"] | None = Field(
+        None, description="still running, awarded to the caller, or over without that; all unless given"
+    )
+
+
+class BidJob(Answer):
+    """The job of an auction, in short."""
+
+    id: str
+    owner: str
+    title: str
+    category: str
+    status: str
+
+
+class OwnBids(Answer):
+    """An auction in which the caller has bid."""
+
+    joined_at: Timestamp = Field(description="of the first bid")
+    job: BidJob
+    auction: AuctionView

@@ -225,7 +225,7 @@ class BudgetOut(Answer):
 
 
 class JobOut(Answer):
-    """A job. `invited` is shown to its owner only."""
+    """A job. `invited` and `terms` are shown to its owner only."""
 
     id: str
     owner: str
@@ -245,4 +245,5 @@ class JobOut(Answer):
     updated_at: Timestamp
     published_at: Timestamp | None
     auction: AuctionOut | None
+    terms: AuctionIn | None = Field(None, description="of the auction of a draft, as they were given; not in lists")
     distance_km: float | None = Field(None, description="in lists with `near`")

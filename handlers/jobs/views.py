@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.rules.visibility import Viewer
+from models.rules.visibility import DRAFT, Viewer
 from server.clock import to_rfc3339
 
 
@@ -33,8 +33,19 @@ def job_view(job: Mapping[str, Any], viewer: Viewer | None, now: int) -> dict[st
     }
     if own:
         shown["invited"] = job["invited"]
+        if job["scope"] == DRAFT and job.get("terms") is not None:
+            shown["terms"] = _terms(job["terms"])
     if "distance_m" in job:
         shown["distance_km"] = round(job["distance_m"] / 1000, 2)
+    return shown
+
+
+def _terms(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """`AuctionIn` of schemas.py: what `parse_terms` takes, with times as they were sent."""
+    shown = {**stored, **{name: to_rfc3339(stored[name]) for name in ("start_at", "end_at") if name in stored}}
+    soft_close = stored.get("soft_close")
+    if soft_close is not None:
+        shown["soft_close"] = {**soft_close, "hard_end_at": _time(soft_close.get("hard_end_at"))}
     return shown
 
 

@@ -17,7 +17,8 @@ _SOON: Final = timedelta(minutes=15)
 """An auction that ends within this time is one of the simulator's."""
 
 _TEXT: Final = """
-The market is open ({seconds:.1f} s). Its interface is described at {url}/api/docs
+The market is open ({seconds:.1f} s){where}
+Its interfaces are described at {url}/api/docs
 
 Demo accounts, all with the password {password}
   {client:<32} client
@@ -50,9 +51,12 @@ async def greeting(url: str, *, logs: Path, began: float, simulated: bool) -> st
         api = Api(session, url)
         auction, owner = await _worth_watching(api, _PATIENCE_S if simulated else 0)
         client = await _person(api, owner)
+        async with session.get(url) as page:
+            where = f": {url}" if page.status == 200 else ", but without its web app, which is not built (make web)."
     credentials = f'{{"email": "{client.email}", "password": "{PASSWORD}"}}'
     return _TEXT.format(
         url=url,
+        where=where,
         seconds=time.monotonic() - began,
         password=PASSWORD,
         client=client.email,

@@ -111,6 +111,8 @@ class Followers:
                     await self._run(follower)
             except _LeaseLost:
                 log.info("follower.handed_over", follower=follower.name)
+                with suppress(KeyError):  # it had nothing to handle yet
+                    metrics.FOLLOWER_LAG.remove(follower.name)  # its next owner tells
             except PyMongoError as error:
                 await self._failed(follower, error)
             except Exception:

@@ -18,6 +18,7 @@ from server.web.health import Health, standard_checks
 from server.web.idempotency import StoredAnswers
 from server.web.origins import Origins
 from server.web.router import API_PREFIX
+from server.web.site import Site
 
 if TYPE_CHECKING:
     from server.context import Context
@@ -29,7 +30,7 @@ _LONGEST_LINE: Final = 8_190
 
 
 def build_web(context: Context) -> web.Application:
-    """The application with every route that features have added to `context.router` so far.
+    """The application with every route that features have added to `context.router` so far, and with the web app.
 
     `app[HEALTH]` takes more checks until the application starts, and stops being ready when it shuts down.
     """
@@ -42,6 +43,7 @@ def build_web(context: Context) -> web.Application:
         if route.method == "GET":
             app.router.add_route("HEAD", API_PREFIX + route.path, endpoint.handle)
     app.add_routes(docs_routes(context.router, release()))
+    app.add_routes(Site(settings.site_dir).routes())
     return app
 
 

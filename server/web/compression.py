@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -26,15 +27,19 @@ _COMPRESSIBLE: Final = ("application/json", "application/problem+json", "applica
 
 async def compress(request: web.Request, response: web.StreamResponse) -> None:
     """Compress the body in place if the client accepts that, it is long enough, and nobody asked otherwise."""
-    if not isinstance(response, web.Response) or response.prepared or "Content-Encoding" in response.headers:
-        return
+    if (
+        not isinstance(response, web.Response)
+        or response.prepared
+        or "Accept-Encoding" in response.headers.get("Vary", "")
+    ):
+        return  # sent already, or whoever made it has chosen among its forms
     body = response.body
     if not isinstance(body, bytes | bytearray) or len(body) <= LEAST:
         return
     if not (response.content_type in _COMPRESSIBLE or response.content_type.startswith("text/")):
         return
     response.headers.add("Vary", "Accept-Encoding")
-    coding = accepted_coding(request.headers.get("Accept-Encoding", ""))
+    coding = accepted_coding(request.headers.get("Accept-Encoding", ""), tuple(_WINDOWS))
     if coding is None or "X-No-Compression" in request.headers:
         return
     raw = bytes(body)
@@ -45,15 +50,18 @@ async def compress(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Content-Encoding"] = coding
 
 
-def accepted_coding(header: str) -> str | None:
-    """`gzip` or `deflate`, whichever the client weighs more; None if it accepts neither (RFC 9110 12.5.3)."""
+def accepted_coding(header: str, offers: Sequence[str]) -> str | None:
+    """Whichever of the codings the client weighs most, of equal ones the first; None if it accepts none (RFC 9110 12.5.3)."""
     weights: dict[str, float] = {}
     for part in header.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weights[name] = _weight(parameters)
-    offers = [(weights.get(coding, weights.get("*", 0.0)), coding) for coding in ("deflate", "gzip")]
-    weight, coding = max(offers)
-    return coding if weight > 0 else None
+    best, least = None, weights.get("identity", 0.0)
+    for coding in offers:
+        weight = weights.get(coding, weights.get("*", 0.0))
+        if weight > least or (weight == least > 0 and best is None):
+            best, least = coding, weight
+    return best
 
 
 def _weight(parameters: list[str]) -> float:

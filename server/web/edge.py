@@ -19,12 +19,13 @@ from server.web.headers import ResponseHeaders, request_id
 from server.web.health import Health
 from server.web.problems import as_app_error, problem_response
 from server.web.router import API_PREFIX
+from server.web.site import ROUTE as SITE
 
 _SOCKETS: Final = "/socket.io/"
 _EVENTS: Final = f"{API_PREFIX}/streams/{{stream}}/events"
 
-_QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics", _SOCKETS})
-"""Asked again and again by machines: what succeeds is logged at debug only."""
+_QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics", _SOCKETS, SITE})
+"""Asked again and again by machines, or many at once for one page: what succeeds is logged at debug only."""
 
 log = structlog.get_logger(__name__)
 

@@ -35,6 +35,7 @@ ACCOUNTS: Final = (
     Row("DELETE /auth/sessions/<session>",     "401 404 404 204 404 404 404 404"),
     Row("GET /users/me",                       "401 200 200 200 200 200 200 200"),
     Row("PATCH /users/me",                     "401 200 200 200 200 200 200 200", {"about": "Paints."}, harmless=True),
+    Row("GET /users/me/bids",                  "401 200 200 200 200 200 200 200"),
     Row("GET /users/<owner>",                  "200 200 200 200 200 200 200 200"),  # a profile is public, for the blocked as well
     Row("GET /users/<unknown>",                "404 404 404 404 404 404 404 404"),
 )
@@ -183,6 +184,7 @@ MODERATION: Final = (
     Row("POST /moderation/bans",               "401 403 403 403 403 403 403 403", {"user": "<admin>", "reason": "Spam"}),
     Row("DELETE /moderation/bans/<banned>",    "401 403 403 403 403 403 204 204"),
     Row("GET /audit",                          "401 403 403 403 403 403 403 200", needs=("banned",)),
+    Row("GET /operations",                     "401 403 403 403 403 403 403 200"),
 )
 
 TOLD: Final = (

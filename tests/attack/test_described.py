@@ -331,6 +331,7 @@ def _open_formats(town: Town, visit: Visitor, client: Person, ann: Person, bob: 
     visit.when("GET /auctions/{id}", bob, auction, status="awarded")
     ask("POST /auctions/{id}/accept", bob, auction)
     ask("POST /jobs/{id}/complete", client, job["id"])
+    ask("GET /users/me/bids", bob)
     ask("GET /jobs/{id}", client, job["id"])
     ask("GET /auctions/{id}/log", None, auction)
     ask("GET /auctions/{id}/export", admin, auction)
@@ -414,6 +415,7 @@ def _moderation(visit: Visitor, client: Person, ann: Person, admin: Person) -> N
     ask("GET /blocks", client)
     ask("DELETE /blocks/{user}", client, ann.id)
     ask("GET /audit", admin, query="?action=ban.added")
+    ask("GET /operations", admin)
 
 
 def _notifications(visit: Visitor, client: Person) -> None:

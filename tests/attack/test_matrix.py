@@ -17,6 +17,7 @@ from server.settings import Settings
 from server.web.asyncapi import error_codes
 from server.web.openapi import problem_codes
 from server.web.router import API_PREFIX, Route, Router
+from server.web.site import ROUTE as SITE
 from tests.attack.matrix import Row, is_success, place_of, without_row, without_target
 from tests.attack.matrix_live import LIVE, NAMESPACES
 from tests.attack.matrix_rest import REST
@@ -233,7 +234,7 @@ async def test_what_is_served_beside_the_routes_is_known(market: Market) -> None
     assert app is not None
     routes = {route.template for route in market.context.router}
     beside = {resource.canonical for resource in app.router.resources()} - routes
-    assert beside == {*OPERATIONS, "/socket.io/"}
+    assert beside == {*OPERATIONS, "/socket.io/", SITE}
 
 
 @pytest.mark.parametrize("path", OPERATIONS)

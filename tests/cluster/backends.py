@@ -21,7 +21,7 @@ class Backend:
     """A server that counts requests and echoes their headers.
 
     Attributes:
-        mood: `well`; `dying`: takes a request and closes the connection; `busy`: answers 503.
+        mood: `well`; `dying`: takes a request and closes the connection; `busy`: answers 503; `old`: knows none of the app's files.
         seen: how often it was asked, by method and path.
         held: requests of `/held` that wait for `release`.
     """
@@ -43,10 +43,14 @@ class Backend:
             return web.Response()
         if self.mood == "busy":
             return web.json_response({"code": "UNAVAILABLE"}, status=503)
+        if self.mood == "old" and request.path.startswith("/assets/"):
+            return web.json_response({"code": "NOT_FOUND"}, status=404)
         if request.path == "/api/v1/jobs/held":
             self.held += 1
             await self.release.wait()
         headers = {"X-Backend": self.name, **(SHARED if request.path.startswith("/api/v1/jobs") else {})}
+        if request.path.startswith("/assets/"):
+            headers |= {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
         if "private" in request.query:
             headers["Cache-Control"] = "no-store"
         if "cookie" in request.query:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -15,13 +16,29 @@ GENEROUS = {"NGINX_PLAIN": "serve", "NGINX_REQUESTS": "5000", "NGINX_LOGINS": "1
 """All clients of a test have one address."""
 
 
+SITE = {
+    "index.html": b"<!doctype html><title>Rialto</title>",
+    "assets/index-1.js": b"export {};\n" * 1000,
+    "assets/index-1.js.br": b"as brotli",
+}
+"""What the instances take for the web app: enough of one to be served."""
+
+
+def site(folder: Path) -> Path:
+    """A folder with that in it."""
+    (folder / "assets").mkdir(parents=True)
+    for name, content in SITE.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
 @pytest.fixture(scope="package")
 async def running_cluster(
     mongodb_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Cluster]:
     """Three instances and a worker. A poll that its client has forgotten is held for five seconds only."""
-    settings = {"RIALTO_PING_INTERVAL_S": "5"}
     folder = tmp_path_factory.mktemp("cluster")
+    settings = {"RIALTO_PING_INTERVAL_S": "5", "RIALTO_SITE_DIR": str(site(folder / "site"))}
     async with Cluster(folder, Shared(mongodb_url, redis_url), settings=settings) as cluster:
         yield cluster
 

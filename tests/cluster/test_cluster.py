@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.conftest import SITE
 from tests.cluster.proxy import Proxy
 from tests.contract import node
 from tests.server.realtime.wire import Closed, Wire
@@ -170,6 +171,32 @@ class TestOperations:
         for path in ("/api/docs", "/api/docs/docs.js", "/api/openapi.json", "/api/asyncapi.json", "/"):
             async with http.get(proxy.plain + path) as answer:
                 assert answer.status == 200, path
+
+
+class TestSite:
+    """The web app, from the instances and not from nginx."""
+
+    async def test_comes_as_it_was_compressed(self, proxy: Proxy) -> None:
+        async with aiohttp.ClientSession(auto_decompress=False) as http:
+            for _ in range(3):
+                headers = {"Accept-Encoding": "gzip, deflate, br"}
+                async with http.get(f"{proxy.url}/assets/index-1.js", ssl=proxy.trust, headers=headers) as answer:
+                    assert (answer.status, await answer.read()) == (200, SITE["assets/index-1.js.br"])
+                    assert answer.headers["Content-Encoding"] == "br"
+                    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["X-Cache"] == "HIT"
+            headers = {"Accept-Encoding": "identity"}
+            async with http.get(f"{proxy.url}/assets/index-1.js", ssl=proxy.trust, headers=headers) as answer:
+                assert (await answer.read(), answer.headers["X-Cache"]) == (SITE["assets/index-1.js"], "MISS")
+
+    async def test_pages_are_asked_for_again(self, proxy: Proxy, http: aiohttp.ClientSession) -> None:
+        async with http.get(f"{proxy.plain}/jobs/1", headers={"Accept": "text/html"}) as answer:
+            assert (answer.status, await answer.read()) == (200, SITE["index.html"])
+            assert answer.headers["Cache-Control"] == "no-cache"
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+            tag = answer.headers["ETag"]
+        async with http.get(f"{proxy.plain}/", headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, answer.headers["ETag"]) == (304, tag)
 
 
 class TestMicroCache:

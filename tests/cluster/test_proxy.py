@@ -168,7 +168,7 @@ class TestHeaders:
             assert sent.get("Connection", "") != "upgrade"
 
     async def test_tell_no_version(self, edge: Proxy, http: aiohttp.ClientSession) -> None:
-        for path in ("/", "/nothing", "/metrics"):
+        for path in ("/robots.txt", "/.problem", "/metrics"):
             assert (await ask(http, edge, path))["headers"]["Server"] == "nginx"
 
 
@@ -178,7 +178,7 @@ class TestPaths:
         [
             *("/metrics", "/metrics/", "//metrics", "/metrics?x", "/%6detrics", "/%6Detrics", "/api/../metrics"),
             *("/api/%2e%2e/metrics", "/api/..%2fmetrics", "/health", "/health/", "/health/live/x", "/health/details"),
-            *("/api", "/.problem", "/place/listen.conf", "/tls/key.pem", "/static/index.html", "/nginx.conf"),
+            *("/api", "/.problem", "/unavailable.html", "/admin", "/admin/x", "/x/../metrics", "/assets/../metrics"),
         ],
     )
     async def test_that_stay_inside(
@@ -195,13 +195,18 @@ class TestPaths:
         path = "/api/v1/streams/auction%3Aa%2Fb/events?after=%31&x=a%20b"
         assert (await ask(http, edge, path))["body"]["path"] == path
 
-    async def test_to_pages(self, edge: Proxy, http: aiohttp.ClientSession) -> None:
-        page = await ask(http, edge, "/")
-        assert (page["status"], page["headers"]["Content-Type"]) == (200, "text/html; charset=utf-8")
-        assert "default-src 'self'" in page["headers"]["Content-Security-Policy"]
-        assert page["headers"]["X-Content-Type-Options"] == "nosniff"
-        assert "Disallow: /api/" in (await ask(http, edge, "/robots.txt"))["body"]
-        problem(await ask(http, edge, "/", "POST", data="x"), 405, "METHOD_NOT_ALLOWED")
+    @pytest.mark.parametrize(
+        "path", ["/", "/jobs/1?x=%20", "/assets/a-1.js", "/nginx.conf", "/tls/key.pem", "/healthy"]
+    )
+    async def test_of_the_app_lead_to_instances(self, edge: Proxy, http: aiohttp.ClientSession, path: str) -> None:
+        assert (await ask(http, edge, path))["body"]["path"] == path
+
+    async def test_to_what_is_here(self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession) -> None:
+        answer = await ask(http, edge, "/robots.txt")
+        assert "Disallow: /api/" in answer["body"]
+        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
+        problem(await ask(http, edge, "/robots.txt", "POST", data="x"), 405, "METHOD_NOT_ALLOWED")
+        assert seen(pair) == 0
 
     async def test_without_tls_lead_to_tls(
         self, pair: list[Backend], http: aiohttp.ClientSession, tmp_path: Path
@@ -299,6 +304,30 @@ class TestAnotherInstance:
         names = Counter([(await ask(http, edge, f"/socket.io/?EIO=4{sid}"))["headers"]["X-Backend"] for _ in range(8)])
         assert set(names) == {backend.name for backend in pair}
 
+    async def test_knows_a_newer_file_of_the_app(
+        self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession
+    ) -> None:
+        pair[0].mood = "old"
+        for number in range(8):
+            answer = await ask(http, edge, f"/assets/new-{number}.js")
+            assert (answer["status"], answer["headers"]["X-Backend"]) == (200, pair[1].name)
+        assert pair[0].seen.total() >= 1
+        used = {(await ask(http, edge, "/api/v1/any"))["headers"]["X-Backend"] for _ in range(8)}
+        assert used == {backend.name for backend in pair}
+        pair[1].mood = "old"
+        assert (await ask(http, edge, "/assets/none.js"))["status"] == 404
+
+    @pytest.mark.parametrize("path", ["/", "/jobs/1"])
+    async def test_is_what_a_page_waits_for(self, http: aiohttp.ClientSession, tmp_path: Path, path: str) -> None:
+        async with Proxy(tmp_path, {"rialto-1": f"http://127.0.0.1:{steady_port()}"}, settings=GENEROUS) as proxy:
+            page = await ask(http, proxy, path)
+            style = await ask(http, proxy, "/unavailable.css")
+        assert (page["status"], page["headers"]["Content-Type"]) == (503, "text/html; charset=utf-8")
+        assert (page["headers"]["Retry-After"], page["headers"]["Cache-Control"]) == ("5", "no-store")
+        assert "default-src 'none'" in page["headers"]["Content-Security-Policy"]
+        assert '<meta http-equiv="refresh" content="5">' in page["body"]
+        assert style["status"] == 200
+
     async def test_is_there_when_none_is(self, http: aiohttp.ClientSession, tmp_path: Path) -> None:
         gone = {"rialto-1": f"http://127.0.0.1:{steady_port()}", "rialto-2": f"http://127.0.0.1:{steady_port()}"}
         async with Proxy(tmp_path, gone, settings=GENEROUS) as proxy:
@@ -373,6 +402,18 @@ class TestMicroCache:
         await until(new)
         assert seen(pair) >= 2
 
+    async def test_keeps_the_apps_files_in_each_form(
+        self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession
+    ) -> None:
+        for coding in ("br", "gzip", "identity"):
+            states = []
+            for _ in range(3):
+                answer = await ask(http, edge, "/assets/b-1.js", headers={"Accept-Encoding": coding})
+                assert answer["body"]["headers"]["Accept-Encoding"] == coding
+                states.append(answer["headers"]["X-Cache"])
+            assert states == ["MISS", "HIT", "HIT"]
+        assert seen(pair) == 3
+
     async def test_heeds_vary(self, pair: list[Backend], edge: Proxy, http: aiohttp.ClientSession) -> None:
         for origin in ("https://a.example", "https://b.example", "https://a.example", "https://b.example"):
             answer = await ask(http, edge, "/api/v1/jobs?vary", headers={"Origin": origin})
@@ -386,6 +427,11 @@ class TestCompression:
             answer = await ask(http, edge, path, headers={"Accept-Encoding": "gzip"})
             assert answer["headers"]["Content-Encoding"] == "gzip", path
             assert "Accept-Encoding" not in answer["body"]["headers"]
+
+    async def test_of_the_apps_files_is_the_instances(self, edge: Proxy, http: aiohttp.ClientSession) -> None:
+        for path in ("/", "/jobs/1", "/assets/a-2.js"):
+            answer = await ask(http, edge, path, headers={"Accept-Encoding": "gzip, br"})
+            assert answer["body"]["headers"]["Accept-Encoding"] == "gzip, br"
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
     async def test_is_not_done_against_ones_will(self, edge: Proxy, http: aiohttp.ClientSession, method: str) -> None:

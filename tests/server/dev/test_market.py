@@ -60,7 +60,12 @@ class Market:
 async def command(folder: Path, *arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", *arguments),
-        env={"RIALTO_DATA_DIR": str(folder), "RIALTO_PORT": "0", "PATH": "/usr/bin:/bin"},
+        env={
+            "RIALTO_DATA_DIR": str(folder),
+            "RIALTO_SITE_DIR": str(folder / "site"),
+            "RIALTO_PORT": "0",
+            "PATH": "/usr/bin:/bin",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -68,7 +73,11 @@ async def command(folder: Path, *arguments: str) -> Process:
 
 @pytest.fixture(scope="module")
 async def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("market")
+    """For data, and with what stands in for the web app."""
+    folder = tmp_path_factory.mktemp("market")
+    (folder / "site").mkdir()
+    (folder / "site" / "index.html").write_text("<!doctype html><title>Rialto</title>")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +101,12 @@ async def get(session: aiohttp.ClientSession, url: str) -> Any:
     async with session.get(url) as answer:
         assert answer.status == 200, await answer.text()
         return await answer.json()
+
+
+async def test_the_app_is_where_the_greeting_says(market: Market, session: aiohttp.ClientSession) -> None:
+    (url,) = re.findall(r"The market is open \(.+ s\): (\S+)", market.printed)
+    async with session.get(url) as page:
+        assert (page.status, page.content_type) == (200, "text/html")
 
 
 async def test_the_demo_is_there(market: Market, session: aiohttp.ClientSession) -> None:

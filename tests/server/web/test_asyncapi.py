@@ -86,7 +86,7 @@ def follow(document: Any, reference: str) -> Any:
 
 
 async def test_document_is_valid_by_the_specification(document: dict[str, Any]) -> None:
-    modules = await asyncio.to_thread(node.packages)
+    modules = await asyncio.to_thread(node.packages, node.FOLDER)
     schema = orjson.loads((modules / "@asyncapi/specs/schemas/3.0.0-without-$id.json").read_bytes())
     problems = [f"{list(error.path)}: {error.message}" for error in Draft7Validator(schema).iter_errors(document)]
     assert problems == []

@@ -264,12 +264,17 @@ async def test_compression_when_asked_for(client: Client) -> None:
     assert (await fetch(500, **{"Accept-Encoding": "gzip"}))[0] is None
 
 
-def test_accepted_coding() -> None:
-    assert accepted_coding("gzip, deflate, br") == "gzip"
-    assert accepted_coding("gzip;q=0.1, deflate;q=0.9") == "deflate"
-    assert accepted_coding("*") == "gzip"
-    assert accepted_coding("br") is None
-    assert accepted_coding("gzip;q=nonsense") is None
+@pytest.mark.parametrize(
+    ("header", "chosen"),
+    [
+        *(("gzip, deflate, br", "gzip"), ("gzip;q=0.1, deflate;q=0.9", "deflate"), ("*", "gzip"), ("br", None)),
+        *(("", None), ("gzip;q=nonsense", None), ("gzip;q=0, *", "deflate"), ("identity, gzip;q=0.5", None)),
+        *(("identity, gzip", "gzip"), ("*;q=0", None), ("GZIP ; Q=1", "gzip")),
+        ("identity;q=0.5, gzip;q=0.4, deflate", "deflate"),
+    ],
+)
+def test_accepted_coding(header: str, chosen: str | None) -> None:
+    assert accepted_coding(header, ("gzip", "deflate")) == chosen
 
 
 async def test_head_answers_as_get_without_a_body(client: Client) -> None:

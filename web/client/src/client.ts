@@ -114,6 +114,16 @@ export class Client {
     }
   }
 
+  /** Takes over the tokens that another client of the same login was given, or the login's end: for tabs that share one. */
+  share(tokens: Tokens | undefined): void {
+    this.session.share(tokens);
+  }
+
+  /** Calls back whenever `way` or `transport` may have changed. Returns how to stop that. */
+  watch(look: () => void): () => void {
+    return this.routes.watch(look);
+  }
+
   /** Follows a stream; see `Subscription`. */
   subscribe<N extends StreamName, S = StreamState>(
     stream: N,
@@ -171,6 +181,11 @@ export class Client {
   rest<T = unknown>(method: string, path: string, call: Omit<HttpCall, "anonymous" | "headers"> = {}): Promise<T> {
     const key = call.key ?? (method === "GET" ? undefined : newKey());
     return this.http.call<T>(method, `/api/v1${path}`, { patience_ms: PATIENCE_MS, ...call, key });
+  }
+
+  /** A document that isn't JSON: `text("/auctions/1/log")`. */
+  text(path: string, call: Pick<HttpCall, "signal" | "timeout_ms"> = {}): Promise<string> {
+    return this.http.text("GET", `/api/v1${path}`, { patience_ms: PATIENCE_MS, ...call });
   }
 
   /** Ends everything. Subscriptions end cleanly; commands under way fail with `CLOSED`. */

@@ -1,7 +1,7 @@
 import { type Details, type ErrorCode, RialtoError } from "./errors.js";
 import { BACKOFF, retrying } from "./retry.js";
 import type { Session } from "./session.js";
-import { abort, following, later, reasonOf } from "./waiting.js";
+import { abort, following, later, reasonOf, sleep } from "./waiting.js";
 
 export interface HttpCall {
   body?: unknown;
@@ -18,6 +18,8 @@ export interface HttpCall {
 }
 
 const TIMEOUT_MS = 15_000;
+/** How long a call that only reads waits for a renewed token. */
+const RENEWAL_MS = 2000;
 /** With how many tokens a call is made: a long poll may outlive several. */
 const MOST_TOKENS = 5;
 const MEANT_AS: Record<number, ErrorCode> = {
@@ -46,7 +48,7 @@ export class Http {
   /** An answer whose body is read by the caller; `timeout_ms` ends with its head. */
   async open(method: string, path: string, call: HttpCall, signal: AbortSignal): Promise<Response> {
     for (let tokens = 1; ; tokens++) {
-      const token = call.anonymous ? undefined : await this.session().access();
+      const token = call.anonymous ? undefined : await this.token(method);
       try {
         return await this.send(method, path, call, token, signal);
       } catch (error) {
@@ -58,17 +60,38 @@ export class Http {
     }
   }
 
+  /** The answer as text, for what isn't JSON. */
+  text(method: string, path: string, call: HttpCall = {}): Promise<string> {
+    const attempt = () => this.fetchText(method, path, call);
+    return retrying(attempt, { patience_ms: call.patience_ms ?? 0, backoff: BACKOFF, signal: call.signal });
+  }
+
+  /**
+   * The token to send. Who only reads doesn't wait long for the renewal of one: without a network there may be an answer that was kept
+   * for it, and a server that is there refuses it, which is waited for.
+   */
+  private token(method: string): Promise<string | undefined> {
+    const session = this.session();
+    const token = session.access();
+    if (method !== "GET") return token;
+    return Promise.race([token, sleep(RENEWAL_MS).then(() => session.current)]);
+  }
+
   private async request<T>(method: string, path: string, call: HttpCall): Promise<T> {
+    const text = await this.fetchText(method, path, call);
+    return (text === "" ? undefined : decoded(text)) as T;
+  }
+
+  private async fetchText(method: string, path: string, call: HttpCall): Promise<string> {
     const { controller, release } = following(call.signal, this.closed);
     const timer = later(call.timeout_ms ?? TIMEOUT_MS, () =>
       abort(controller, RialtoError.disconnected("no answer in time")),
     );
     try {
       const response = await this.open(method, path, call, controller.signal);
-      const text = await response.text().catch((error: unknown) => {
+      return await response.text().catch((error: unknown) => {
         throw lost(error, controller.signal);
       });
-      return (text === "" ? undefined : decoded(text)) as T;
     } finally {
       timer();
       release();

@@ -10,6 +10,8 @@ export interface Tokens {
   refresh_token: string;
   /** When the access token ends: ms on this machine's clock. */
   expires_at: number;
+  /** What the next renewal is sent with: whoever shares these tokens renews them with the same key, so it happens once. */
+  renewal_key?: string;
 }
 
 type LoggedIn = Pick<Schemas["LoggedIn"], "access_token" | "refresh_token" | "expires_in">;
@@ -54,16 +56,26 @@ export class Session {
     return () => this.listeners.delete(listener);
   }
 
-  adopt(answer: LoggedIn | undefined): void {
+  adopt(answer: LoggedIn | undefined, renewal_key = newKey()): void {
     this.tokens = answer && {
       access_token: answer.access_token,
       refresh_token: answer.refresh_token,
       expires_at: Date.now() + answer.expires_in * 1000,
+      renewal_key,
     };
     this.lifetime_ms = (answer?.expires_in ?? 0) * 1000;
     this.schedule();
     this.hooks.onTokens?.(this.tokens && { ...this.tokens });
-    for (const listener of [...this.listeners]) listener(this.tokens?.access_token);
+    this.tell();
+  }
+
+  /** Takes over what another session of the same login has renewed or ended; `onTokens` isn't told. */
+  share(tokens: Tokens | undefined): void {
+    if (this.tokens?.access_token === tokens?.access_token) return;
+    this.tokens = tokens && { ...tokens };
+    this.lifetime_ms = 0;
+    this.schedule();
+    this.tell();
   }
 
   /** A token that is good for a while; undefined when nobody is signed in. Throws when it can't be had now. */
@@ -88,16 +100,22 @@ export class Session {
   }
 
   private async renewOnce(before: Tokens): Promise<void> {
+    const key = before.renewal_key ?? newKey();
     try {
-      const answer = await this.renewal(before.refresh_token, newKey());
-      if (this.tokens === before) this.adopt(answer);
+      const answer = await this.renewal(before.refresh_token, key);
+      if (this.tokens === before) this.adopt(answer, after(key));
     } catch (error) {
+      if (this.tokens !== undefined && this.tokens !== before) return; // shared meanwhile by who was faster
       if (this.tokens === before && !mayRetry(error)) {
         this.adopt(undefined);
         if (error instanceof RialtoError) this.hooks.onSessionOver?.(error);
       }
       throw error;
     }
+  }
+
+  private tell(): void {
+    for (const listener of [...this.listeners]) listener(this.tokens?.access_token);
   }
 
   private schedule(in_ms?: number): void {
@@ -110,4 +128,10 @@ export class Session {
       this.renew(tokens.access_token).catch((error) => mayRetry(error) && this.schedule(AGAIN_MS));
     });
   }
+}
+
+/** The key of the renewal after this one: all who share a login have to come to the same. */
+function after(key: string): string {
+  const [, stem, number] = /^(.*?)(?:\.(\d+))?$/.exec(key) as unknown as [string, string, string | undefined];
+  return `${stem}.${Number(number ?? 0) + 1}`;
 }

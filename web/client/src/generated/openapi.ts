@@ -660,6 +660,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what every process of the market does
+         * @description Every process says once a second how it is doing, and is forgotten five seconds after the last time. With Redis away the
+         *     answering instance knows of itself alone, and `complete` is false.
+         */
+        get: operations["get_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rooms": {
         parameters: {
             query?: never;
@@ -985,6 +1006,26 @@ export interface paths {
          * @description A changed role enters access tokens at the next refresh.
          */
         patch: operations["patch_users_me"];
+        trace?: never;
+    };
+    "/api/v1/users/me/bids": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The auctions in which one has bid
+         * @description The one first bid in most recently comes first. An auction is listed soon after the bid, not at once.
+         */
+        get: operations["get_users_me_bids"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/users/{id}": {
@@ -2075,6 +2116,22 @@ export interface components {
             cover_letter: string | null;
         };
         /**
+         * BidJob
+         * @description The job of an auction, in short.
+         */
+        BidJob: {
+            /** Id */
+            id: string;
+            /** Owner */
+            owner: string;
+            /** Title */
+            title: string;
+            /** Category */
+            category: string;
+            /** Status */
+            status: string;
+        };
+        /**
          * BidPlaced
          * @description A bid counts. Hidden formats have `counted` instead, where the count is public.
          */
@@ -2654,6 +2711,26 @@ export interface components {
             data: components["schemas"]["ClosingSoonData"];
         };
         /**
+         * Commits
+         * @description Group commits of a process: how many since its start, and how long those of the last ten seconds took.
+         */
+        Commits: {
+            /** Count */
+            count: number;
+            /**
+             * Seconds
+             * @description that all of them took together
+             */
+            seconds: number;
+            /**
+             * P50 Ms
+             * @description null if there were none lately
+             */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+        };
+        /**
          * ContractRoomOpened
          * @description The room of a contract is there. Always the first event.
          */
@@ -3064,6 +3141,24 @@ export interface components {
             msg: string;
         };
         /**
+         * FollowerFigures
+         * @description A follower that the process runs, or waits to take over.
+         */
+        FollowerFigures: {
+            /** Name */
+            name: string;
+            /**
+             * Lag S
+             * @description age of the last event that was handled; 0 when idle
+             */
+            lag_s: number;
+            /**
+             * Events
+             * @description handled since the process' start
+             */
+            events: number;
+        };
+        /**
          * Found
          * @description Messages with the words, newest first.
          */
@@ -3186,7 +3281,7 @@ export interface components {
         };
         /**
          * JobOut
-         * @description A job. `invited` is shown to its owner only.
+         * @description A job. `invited` and `terms` are shown to its owner only.
          */
         JobOut: {
             /** Id */
@@ -3233,6 +3328,11 @@ export interface components {
             /** Published At */
             published_at: string | null;
             auction: components["schemas"]["AuctionOut"] | null;
+            /**
+             * @description of the auction of a draft, as they were given; not in lists
+             * @default null
+             */
+            terms: components["schemas"]["AuctionIn"] | null;
             /**
              * Distance Km
              * @description in lists with `near`
@@ -3479,6 +3579,35 @@ export interface components {
         Listed_JobOut_: {
             /** Items */
             items: components["schemas"]["JobOut"][];
+            /**
+             * Next Cursor
+             * @description in the cursor form; null after the last item
+             * @default null
+             */
+            next_cursor: string | null;
+            /**
+             * Page
+             * @description in the page form
+             * @default null
+             */
+            page: number | null;
+            /**
+             * Limit
+             * @description in the page form
+             * @default null
+             */
+            limit: number | null;
+            /**
+             * Total
+             * @description in the page form: items on all pages
+             * @default null
+             */
+            total: number | null;
+        };
+        /** Listed[OwnBids] */
+        Listed_OwnBids_: {
+            /** Items */
+            items: components["schemas"]["OwnBids"][];
             /**
              * Next Cursor
              * @description in the cursor form; null after the last item
@@ -4244,6 +4373,21 @@ export interface components {
             currency: string;
         };
         /**
+         * MongoState
+         * @description MongoDB as the answering instance sees it.
+         */
+        MongoState: {
+            /** Up */
+            up: boolean;
+            /** Latency Ms */
+            latency_ms: number | null;
+            /**
+             * Primary
+             * @description address of the replica set's primary
+             */
+            primary: string | null;
+        };
+        /**
          * MuteBody
          * @description Whether to be notified of the room's messages.
          */
@@ -4414,6 +4558,32 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * OperationsOut
+         * @description All processes of the market.
+         */
+        OperationsOut: {
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Answered By
+             * @description name of the instance that answers
+             */
+            answered_by: string;
+            /**
+             * Complete
+             * @description false: Redis is away, so there is the answering instance alone
+             */
+            complete: boolean;
+            redis: components["schemas"]["RedisState"];
+            mongodb: components["schemas"]["MongoState"];
+            /** Processes */
+            processes: components["schemas"]["ProcessFigures"][];
+        };
+        /**
          * OutbidData
          * @description Somebody else leads.
          */
@@ -4503,6 +4673,21 @@ export interface components {
              */
             kind: "outbid";
             data: components["schemas"]["OutbidData"];
+        };
+        /**
+         * OwnBids
+         * @description An auction in which the caller has bid.
+         */
+        OwnBids: {
+            /**
+             * Joined At
+             * Format: date-time
+             * @description of the first bid
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            joined_at: string;
+            job: components["schemas"]["BidJob"];
+            auction: components["schemas"]["AuctionView"];
         };
         /**
          * OwnSession
@@ -4672,6 +4857,99 @@ export interface components {
             };
         };
         /**
+         * ProcessFigures
+         * @description One process at the moment `t`. What is counted is counted since its start: rates come from two looks at it.
+         */
+        ProcessFigures: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "web" | "worker";
+            /** Release */
+            release: string;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Started At
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            started_at: string;
+            /** Uptime S */
+            uptime_s: number;
+            /**
+             * Ready
+             * @description whether it may be sent requests
+             */
+            ready: boolean;
+            /**
+             * Draining
+             * @description whether it was asked to end
+             */
+            draining: boolean;
+            /**
+             * Mongodb Up
+             * @description whether it knows a primary
+             */
+            mongodb_up: boolean;
+            /** Redis Up */
+            redis_up: boolean;
+            /** Sockets */
+            sockets: number;
+            /**
+             * Users
+             * @description with a live socket or event stream here
+             */
+            users: number;
+            /**
+             * Subscriptions
+             * @description to streams, of all its clients
+             */
+            subscriptions: number;
+            /**
+             * Bids
+             * @description accepted
+             */
+            bids: number;
+            /**
+             * Commands
+             * @description of sockets, refused ones included
+             */
+            commands: number;
+            commits: components["schemas"]["Commits"];
+            /**
+             * Deliveries
+             * @description events handed to subscribers, per subscriber
+             */
+            deliveries: number;
+            /**
+             * Slow Clients
+             * @description cut off, because too much waited for them
+             */
+            slow_clients: number;
+            /**
+             * Loop Lag Ms
+             * @description how late it came to what was due at a time, at the last look
+             */
+            loop_lag_ms: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /**
+             * Clock Error Ms
+             * @description how far its clock may be off the market's
+             */
+            clock_error_ms: number;
+            /** Followers */
+            followers: components["schemas"]["FollowerFigures"][];
+        };
+        /**
          * ProfileChanges
          * @description What to change; absent fields stay, null clears `hourly_rate` and `location`.
          */
@@ -4809,6 +5087,16 @@ export interface components {
              * @default null
              */
             revision: number | null;
+        };
+        /**
+         * RedisState
+         * @description Redis or Valkey as the answering instance sees it.
+         */
+        RedisState: {
+            /** Up */
+            up: boolean;
+            /** Latency Ms */
+            latency_ms: number | null;
         };
         /**
          * Refresh
@@ -6931,6 +7219,28 @@ export interface operations {
             };
         };
     };
+    get_operations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description id of this request in the logs */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsOut"];
+                };
+            };
+        };
+    };
     get_rooms: {
         parameters: {
             query?: {
@@ -7556,6 +7866,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnUser"];
+                };
+            };
+        };
+    };
+    get_users_me_bids: {
+        parameters: {
+            query?: {
+                /** @description items at most */
+                limit?: number;
+                /** @description `next_cursor` of the answer before */
+                cursor?: string;
+                /** @description number of the page, from 1; not with `cursor` */
+                page?: number;
+                /** @description still running, awarded to the caller, or over without that; all unless given */
+                status?: "running" | "won" | "over";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description id of this request in the logs */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listed_OwnBids_"];
                 };
             };
         };

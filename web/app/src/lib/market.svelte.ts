@@ -1,0 +1,109 @@
+import { Client, type Schemas, type Tokens, type User } from "@rialto/client";
+import { Connection } from "./connection.svelte";
+import { Outgoing } from "./rooms/outgoing.svelte";
+import { offline } from "./offline.svelte";
+import { goToSignIn } from "./router.svelte";
+
+const KEPT = "rialto.session";
+
+interface Kept {
+  tokens: Tokens;
+  user?: User | undefined;
+}
+
+function kept(text = localStorage.getItem(KEPT)): Kept | undefined {
+  if (text === null) return undefined;
+  try {
+    return JSON.parse(text) as Kept;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Who uses this page, over all tabs. */
+class Session {
+  user = $state<User | undefined>(kept()?.user);
+  signedIn = $state(kept() !== undefined);
+
+  keep(tokens: Tokens | undefined): void {
+    this.signedIn = tokens !== undefined;
+    if (tokens === undefined) {
+      this.user = undefined;
+      localStorage.removeItem(KEPT);
+      void offline.forgetOthers(undefined);
+    } else localStorage.setItem(KEPT, JSON.stringify({ tokens, user: this.user } satisfies Kept));
+  }
+
+  /** Who that is was learnt, or has changed. */
+  know(user: User): void {
+    this.user = user;
+    void offline.forgetOthers(user.id);
+    const now = kept();
+    if (now !== undefined) localStorage.setItem(KEPT, JSON.stringify({ ...now, user } satisfies Kept));
+  }
+
+  /** What another tab has done: signed in or out, or renewed the tokens. */
+  follow(text: string | null): void {
+    const now = kept(text ?? null);
+    const another = now?.user !== undefined && this.user !== undefined && now.user.id !== this.user.id;
+    if (another) return location.reload(); // what is on the page is somebody else's
+    client.share(now?.tokens);
+    this.user = now?.user;
+    const ended = this.signedIn && now === undefined;
+    this.signedIn = now !== undefined;
+    if (ended) goToSignIn("elsewhere");
+  }
+}
+
+export const session = new Session();
+export const connection = new Connection();
+/** Messages that were sent from here, until they are seen in their rooms. */
+export const outgoing = new Outgoing(() => session.user?.id);
+
+/** The one client of this page. */
+export const client = new Client({
+  url: location.origin,
+  tokens: kept()?.tokens,
+  fetch: connection.fetch,
+  storage: localStorage,
+  onTokens: (tokens) => session.keep(tokens),
+  onSessionOver: () => goToSignIn("expired"),
+  onSent: (message, sent) => outgoing.wasSent(message, sent),
+  onRefused: (message, error) => outgoing.wasRefused(message, error),
+});
+
+export async function signIn(credentials: Schemas["Credentials"]): Promise<void> {
+  session.know(await client.login(credentials));
+}
+
+export async function register(registration: Schemas["Registration"]): Promise<void> {
+  session.know(await client.register(registration));
+}
+
+/** Ends the login everywhere; in this browser also when the server can't be told, which is then thrown. */
+export async function signOut(): Promise<void> {
+  await client.logout();
+}
+
+/** A call of the REST interface, typed by its answer: `rest<Schemas["JobOut"]>("GET", "/jobs/1")`. */
+export const rest = <T>(...call: Parameters<Client["rest"]>): Promise<T> => client.rest<T>(...call);
+
+/** Begins what every page needs. */
+export function openMarket(): void {
+  connection.follow(client);
+  void offline.forgetOthers(session.user?.id);
+  addEventListener("storage", (event) => {
+    if (event.key === KEPT || event.key === null) session.follow(event.newValue);
+  });
+  client.clock.sync().catch(() => retryClock());
+  if (session.signedIn) {
+    rest<User>("GET", "/users/me").then(
+      (user) => session.know(user),
+      () => {}, // the kept one is good enough until the next start
+    );
+  }
+}
+
+function retryClock(): void {
+  setTimeout(() => client.clock.sync().catch(retryClock), 5000);
+}
