@@ -66,14 +66,14 @@ async def test_a_job_is_drafted_reviewed_and_published(person: People) -> None:
     # What is wrong is said at its field, on its step, and nothing is sent.
     await next_step(page, "Review")
     await page.get_by_role("button", name="Publish").click()
-    price = page.get_by_label("Highest price")
+    price = page.get_by_role("textbox", name="Highest price")
     await expect(price).to_be_focused()
     await expect(price).to_have_attribute("aria-invalid", "true")
     assert (await ann.api.get("/jobs?mine=true"))["items"] == []
 
     # What was typed is there after a reload, and the server keeps drafts with all their terms.
     await price.fill("900")
-    await page.get_by_label("Reserve").fill("700")
+    await page.get_by_role("textbox", name="Reserve").fill("700")
     await page.reload()
     await expect(page.get_by_text("This is what you had begun.")).to_be_visible()
     await expect(page.get_by_label("Title")).to_have_value(HOSTILE)
@@ -81,7 +81,7 @@ async def test_a_job_is_drafted_reviewed_and_published(person: People) -> None:
     await expect(page).to_have_url(re.compile(r"edit="))
     await expect(page.get_by_role("heading", level=1, name="Edit the draft")).to_be_visible()
     await step(page, "The auction").click()
-    await expect(page.get_by_label("Reserve")).to_have_value("700")
+    await expect(page.get_by_role("textbox", name="Reserve")).to_have_value("700")
 
     # The server's refusals come to their fields too.
     await step(page, "The work").click()

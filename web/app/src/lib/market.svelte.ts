@@ -65,7 +65,11 @@ export const client = new Client({
   url: location.origin,
   tokens: kept()?.tokens,
   fetch: connection.fetch,
-  storage: localStorage,
+  // What somebody has not sent yet is nobody else's.
+  storage: {
+    getItem: (name) => localStorage.getItem(`${name}.${session.user?.id ?? ""}`),
+    setItem: (name, value) => localStorage.setItem(`${name}.${session.user?.id ?? ""}`, value),
+  },
   onTokens: (tokens) => session.keep(tokens),
   onSessionOver: () => goToSignIn("expired"),
   onSent: (message, sent) => outgoing.wasSent(message, sent),

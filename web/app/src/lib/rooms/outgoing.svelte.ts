@@ -34,9 +34,7 @@ export class Outgoing {
     const known = new Set(this.departing.map(({ message }) => message));
     const left = outbox.pending.filter((message) => !known.has(message));
     this.departing = [...left.map((message) => ({ key: ++this.keys, message, at: undefined })), ...this.departing];
-    if (this.of === this.whose()) return;
-    this.of = this.whose();
-    this.refused = this.kept();
+    this.open();
   }
 
   push(outbox: Outbox, message: Message): void {
@@ -52,6 +50,7 @@ export class Outgoing {
   /** For the client's `onRefused`. */
   wasRefused(message: Message, { code, message: text, details }: RialtoError): void {
     this.departing = this.departing.filter((one) => one.message !== message);
+    this.open();
     this.refused = [...this.refused, { key: ++this.keys, message, code, text, details }];
     this.keep();
   }
@@ -81,6 +80,13 @@ export class Outgoing {
   discard(refused: Refused): void {
     this.refused = this.refused.filter(({ key }) => key !== refused.key);
     this.keep();
+  }
+
+  /** Reads what is kept of whoever is signed in, once. */
+  private open(): void {
+    if (this.of === this.whose()) return;
+    this.of = this.whose();
+    this.refused = this.kept();
   }
 
   private get name(): string {

@@ -11,6 +11,8 @@ import type { Mine, Owned, Shown } from "./types";
 const HISTORY = 1000;
 /** How often at most the reader's own part is asked for. */
 const OWN_MS = 1500;
+/** How often an open negotiation is looked at. */
+const NEGOTIATION_MS = 8000;
 /** How often at most a mere change of price is spoken. */
 const SPOKEN_MS = 10_000;
 const EXTENSION_SHOWN_MS = 12_000;
@@ -113,9 +115,13 @@ export class Floor {
       client.on("watchers", ({ stream, count }) => {
         if (stream === `auction:${this.id}`) this.watchers = count;
       }),
-      // Counter-offers and other proposals are no public events, but whom they concern is notified.
       client.on("unread", () => this.refresh()),
     ];
+    // Of counter-offers and of proposals that replace others nobody is told.
+    const looking = setInterval(() => {
+      const { format, phase } = this.state ?? {};
+      if (format === "proposal" && phase === "open" && !document.hidden) this.refresh();
+    }, NEGOTIATION_MS);
     const back = () => {
       if (!document.hidden) this.refresh();
     };
@@ -123,6 +129,7 @@ export class Floor {
     return () => {
       for (const stop of stops) stop();
       document.removeEventListener("visibilitychange", back);
+      clearInterval(looking);
       clearTimeout(this.asking);
       clearTimeout(this.extended);
       this.asking = undefined;

@@ -139,17 +139,12 @@ export class JobMap {
     const button = document.createElement("button");
     button.type = "button";
     button.className = spot.jobs.length > 1 ? "spot many" : "spot";
-    button.setAttribute("aria-label", spoken(spot));
-    const dot = document.createElement("span");
-    dot.className = "dot";
-    if (spot.jobs.length > 1) dot.textContent = String(spot.jobs.length);
-    button.append(dot);
-    if (spot.place) {
-      const name = document.createElement("bdi");
-      name.className = "name";
-      name.textContent = spot.place;
-      button.append(name);
-    }
+    const [first] = spot.jobs;
+    const many = spot.jobs.length > 1;
+    // What is read out begins with what is to be seen.
+    button.append(text("dot", many ? String(spot.jobs.length) : ""));
+    button.append(text("visually-hidden", many ? " jobs" : (first?.title ?? "")));
+    if (spot.place) button.append(text("visually-hidden", ", "), text("name", spot.place));
     button.addEventListener("click", (event) => {
       // Drawing the map along by a button is no press of it.
       if (event.detail > 0 && this.dragged) return;
@@ -190,10 +185,11 @@ export class JobMap {
   }
 }
 
-function spoken({ jobs, place }: Spot): string {
-  const [first] = jobs;
-  const what = jobs.length === 1 && first ? first.title : `${jobs.length} jobs`;
-  return place ? `${what}, ${place}` : what;
+function text(kind: string, content: string): HTMLElement {
+  const element = document.createElement("bdi");
+  element.className = kind;
+  element.textContent = content;
+  return element;
 }
 
 function graticule(): L.LatLngTuple[][] {
