@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from server.dev import site
 from tests.cluster.cluster import NAMES, Cluster
@@ -21,9 +21,12 @@ from tests.cluster.conftest import GENEROUS
 from tests.cluster.databases import Shared
 from tests.cluster.debian import installed_program
 from tests.cluster.proxy import Proxy
+from tests.waiting import PATIENCE_S
 from tests.web.browser.people import People, picture
 
 _FAILED = pytest.StashKey[bool]()
+
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # tests reach nothing but loopback

@@ -24,6 +24,8 @@ function kept(text = localStorage.getItem(KEPT)): Kept | undefined {
 class Session {
   user = $state<User | undefined>(kept()?.user);
   signedIn = $state(kept() !== undefined);
+  /** Whose messages may wait in this page, also after the login has ended. */
+  owner = kept()?.user?.id;
 
   keep(tokens: Tokens | undefined): void {
     this.signedIn = tokens !== undefined;
@@ -36,17 +38,20 @@ class Session {
 
   /** Who that is was learnt, or has changed. */
   know(user: User): void {
+    const another = this.owner !== undefined && this.owner !== user.id;
+    this.owner = user.id;
     this.user = user;
     void offline.forgetOthers(user.id);
     const now = kept();
     if (now !== undefined) localStorage.setItem(KEPT, JSON.stringify({ ...now, user } satisfies Kept));
+    if (another) location.reload(); // what is on the page, or waits to be sent, is somebody else's
   }
 
   /** What another tab has done: signed in or out, or renewed the tokens. */
   follow(text: string | null): void {
     const now = kept(text ?? null);
     const another = now?.user !== undefined && this.user !== undefined && now.user.id !== this.user.id;
-    if (another) return location.reload(); // what is on the page is somebody else's
+    if (another) return location.reload();
     client.share(now?.tokens);
     this.user = now?.user;
     const ended = this.signedIn && now === undefined;
@@ -60,16 +65,20 @@ export const connection = new Connection();
 /** Messages that were sent from here, until they are seen in their rooms. */
 export const outgoing = new Outgoing(() => session.user?.id);
 
+/** Where messages wait for a connection: each person's apart, since several may use a browser. */
+const waiting = {
+  getItem: (name: string) => localStorage.getItem(`${name}.${session.owner ?? ""}`),
+  setItem(name: string, value: string) {
+    if (session.owner !== undefined) localStorage.setItem(`${name}.${session.owner}`, value);
+  },
+};
+
 /** The one client of this page. */
 export const client = new Client({
   url: location.origin,
   tokens: kept()?.tokens,
   fetch: connection.fetch,
-  // What somebody has not sent yet is nobody else's.
-  storage: {
-    getItem: (name) => localStorage.getItem(`${name}.${session.user?.id ?? ""}`),
-    setItem: (name, value) => localStorage.setItem(`${name}.${session.user?.id ?? ""}`, value),
-  },
+  storage: waiting,
   onTokens: (tokens) => session.keep(tokens),
   onSessionOver: () => goToSignIn("expired"),
   onSent: (message, sent) => outgoing.wasSent(message, sent),
