@@ -16,7 +16,10 @@ class Road:
     """
 
     def __init__(self, url: str) -> None:
-        self._target = URL(url)
+        target = URL(url)
+        assert target.host is not None
+        assert target.port is not None
+        self._target = target.host, target.port
         self._closed = False
         self._open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
@@ -61,9 +64,7 @@ class Road:
     async def reach(self, near: _End) -> None:
         """Connect the browser's end with the instance's, or cut it."""
         try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: _End(self, near), self._target.host, self._target.port
-            )
+            await asyncio.get_running_loop().create_connection(lambda: _End(self, near), *self._target)
         except OSError:
             near.cut()
 

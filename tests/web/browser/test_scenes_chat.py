@@ -119,3 +119,6 @@ async def test_who_is_elsewhere_sees_what_is_unread(person: People, market: Clus
     await expect(message(bob.page, "A word, please")).to_be_visible()
     await expect(message(ann.page, "A word, please").get_by_label("Read")).to_be_visible()
     await expect(bob.page.get_by_role("link", name="Chat", exact=True)).to_be_visible()
+    await bob.page.reload()  # now the list and what was read race
+    await expect(message(bob.page, "A word, please")).to_be_visible()
+    await expect(bob.page.get_by_role("link", name=re.compile("A word, please.* unread"))).to_have_count(0)

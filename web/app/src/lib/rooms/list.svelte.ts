@@ -19,6 +19,8 @@ export class RoomList {
   error = $state.raw<unknown>(undefined);
 
   private readonly followed = new Map<string, Subscription<RoomEvent>>();
+  /** The last of each: a list that was on its way meanwhile may be older. */
+  private readonly receipts = new Map<string, [room: string, user: string, read_seq: number]>();
   private readonly end = new AbortController();
   private recount: ReturnType<typeof setTimeout> | undefined;
 
@@ -77,6 +79,7 @@ export class RoomList {
       const fresh = new Set(page.items.map(({ id }) => id));
       const further = this.next === null ? [] : this.rooms.slice(PAGE).filter(({ id }) => !fresh.has(id));
       this.rooms = [...page.items, ...further];
+      for (const receipt of this.receipts.values()) this.wasRead(...receipt);
       if (further.length === 0) this.next = page.next_cursor ?? null;
       this.status = "there";
       this.error = undefined;
@@ -134,8 +137,9 @@ export class RoomList {
   }
 
   private wasRead(id: string, user: string, read_seq: number): void {
+    this.receipts.set(`${id} ${user}`, [id, user, read_seq]);
     const room = this.rooms.find((each) => each.id === id);
-    if (room === undefined || user !== room.me) return;
+    if (room === undefined || user !== room.me || read_seq <= room.read_seq) return;
     const all = read_seq >= (room.last_message?.seq ?? 0);
     this.change(id, { read_seq, ...(all && { unread: 0 }) });
     this.countSoon();
