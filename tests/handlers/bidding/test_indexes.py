@@ -81,7 +81,7 @@ def _answered(entry: Mapping[str, Any]) -> Answered:
 async def trade(market: Market) -> None:
     """Auctions from the first bid to the award, seen by all."""
     client, ann, bob = [await market.person(role) for role in ("client", "freelancer", "freelancer")]
-    soon = {"end_at": market.later(3_000), "soft_close": None}
+    soon = {"end_at": market.later(8_000), "soft_close": None}  # time enough for a busy machine to take a bid back
     auction = await market.auction(client, auction=soon)
     sealed = await market.auction(client, "sealed", auction={**soon, "start_amount": 20_000})
     for who, amount in ((ann, 10_000), (bob, 11_000)):
