@@ -2,8 +2,8 @@
 
 Engine.IO and Socket.IO are spoken as far as a server needs it: open, CONNECT with a token, ping, events with acks. What a
 server pushes is looked up, not parsed: all members of a room get the same bytes, so the first of them parses a frame and all
-others find the result by it (`Ledger.spans`). So every member checks that what it got is dense and in order, for the price of one look
-into a dictionary.
+others find the result by it (`Ledger.spans`). So every member checks that what it got is dense and in order, for the price of one comparison
+of bytes (`loadtest.bench.client.reader`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import orjson
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from loadtest.bench.client.ledger import Ledger, Span
+from loadtest.bench.client.reader import Reader
 from loadtest.wire import packets
 
 NAMESPACE: Final = "/bidding"
@@ -72,6 +73,7 @@ class Link(WSListener):
         self._url = url
         self._token = token
         self._transport: WSTransport | None = None
+        self._reader: Reader | None = None
         self._entered: asyncio.Future[None] | None = None
         self._pending: dict[int, Acknowledged] = {}
         self._asked: asyncio.Future[dict[str, Any]] | None = None
@@ -91,6 +93,7 @@ class Link(WSListener):
             Lost: refused, or broken on the way.
         """
         self._url = url or self._url
+        self._reader = None
         self._entered = asyncio.get_running_loop().create_future()
         address = f"ws{self._url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
         try:
@@ -136,9 +139,15 @@ class Link(WSListener):
     # -- what comes in ------------------------------------------------------------------------------------------------
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Of WSListener; the hot path."""
-        payload = frame.get_payload_as_bytes()
+        """Of WSListener; what bidders get, and members until they watch."""
+        if frame.msg_type is WSMsgType.TEXT:
+            self._receive(frame.get_payload_as_bytes())
+
+    def _receive(self, payload: bytes) -> Span | None:
+        """Take in one packet; its span if it is of events."""
         span = self._spans.get(payload)
+        if span is None and payload.startswith(_EVENTS):
+            span = self._ledger.parse(payload, len(_EVENTS))
         if span is not None:
             self._take(span)
         elif payload.startswith(_ACK):
@@ -147,12 +156,11 @@ class Link(WSListener):
             if not payload.startswith(_GOOD, start):
                 self._ledger.refused(payload[start:])
             acknowledged(self, payload[start:])
-        elif payload.startswith(_EVENTS):
-            self._take(self._ledger.parse(payload, len(_EVENTS)))
         elif payload == b"2":
             self._send(b"3")
         elif not payload.startswith(_EVENT):  # an event of another name is nothing to count
-            self._greet(payload, frame)
+            self._greet(payload)
+        return span
 
     def _take(self, span: Span) -> None:
         seqs = self.seqs
@@ -165,14 +173,14 @@ class Link(WSListener):
         seqs[span.stream] = span.last
         self._ledger.take(span)
 
-    def _greet(self, payload: bytes, frame: WSFrame) -> None:
+    def _greet(self, payload: bytes) -> None:
         if payload.startswith(b"0"):
             self._send(packets.connect(NAMESPACE, {"token": self._token}))
         elif payload.startswith(_CONNECTED):
             assert self._entered is not None
             if not self._entered.done():
                 self._entered.set_result(None)
-        elif frame.msg_type is WSMsgType.TEXT:
+        else:
             reason = f"the server sent {payload[:200]!r}"
             if self._entered is not None and not self._entered.done():
                 self._entered.set_exception(Lost(reason))
@@ -229,6 +237,9 @@ class Link(WSListener):
     async def _subscribe(self, body: dict[str, Any], done: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Subscribe and wait for the ack; `done` is called at once, as events may follow it in the very same read."""
         answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        assert self._transport is not None
+        if self._reader is None and not self._transport.is_disconnected:
+            self._reader = Reader(self._transport.underlying_transport, self._take, self._receive)
 
         def acknowledged(_link: Link, answer: bytes) -> None:
             (ack,) = orjson.loads(answer)
