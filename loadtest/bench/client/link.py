@@ -2,8 +2,8 @@
 
 Engine.IO and Socket.IO are spoken as far as a server needs it: open, CONNECT with a token, ping, events with acks. What a
 server pushes is looked up, not parsed: all members of a room get the same bytes, so the first of them parses a frame and all
-others find the result by it (`Ledger.spans`). So every member checks that what it got is dense and in order, for the price of one comparison
-of bytes (`loadtest.bench.client.reader`).
+others find the result by it (`Ledger.spans`). So every member checks that what it got is dense and in order, for the price of one look
+into a dictionary, or of one comparison of bytes (`loadtest.bench.client.reader`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ class Link(WSListener):
         self._url = url
         self._token = token
         self._transport: WSTransport | None = None
-        self._reader: Reader | None = None
         self._entered: asyncio.Future[None] | None = None
         self._pending: dict[int, Acknowledged] = {}
         self._asked: asyncio.Future[dict[str, Any]] | None = None
@@ -93,7 +92,6 @@ class Link(WSListener):
             Lost: refused, or broken on the way.
         """
         self._url = url or self._url
-        self._reader = None
         self._entered = asyncio.get_running_loop().create_future()
         address = f"ws{self._url.removeprefix('http')}/socket.io/?EIO=4&transport=websocket"
         try:
@@ -136,10 +134,15 @@ class Link(WSListener):
             else:
                 self._ledger.fault("a connection was lost")
 
+    def compare(self) -> None:
+        """Read with a `Reader` until the connection ends; worth it where frames are long."""
+        assert self._transport is not None
+        Reader(self._transport.underlying_transport, self._take, self._receive)
+
     # -- what comes in ------------------------------------------------------------------------------------------------
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Of WSListener; what bidders get, and members until they watch."""
+        """Of WSListener; the hot path, unless it is a reader's."""
         if frame.msg_type is WSMsgType.TEXT:
             self._receive(frame.get_payload_as_bytes())
 
@@ -237,9 +240,6 @@ class Link(WSListener):
     async def _subscribe(self, body: dict[str, Any], done: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Subscribe and wait for the ack; `done` is called at once, as events may follow it in the very same read."""
         answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        assert self._transport is not None
-        if self._reader is None and not self._transport.is_disconnected:
-            self._reader = Reader(self._transport.underlying_transport, self._take, self._receive)
 
         def acknowledged(_link: Link, answer: bytes) -> None:
             (ack,) = orjson.loads(answer)

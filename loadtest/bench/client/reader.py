@@ -2,7 +2,7 @@
 
 Each frame most likely is the one that others got after the frame before, so it is compared, byte by byte, with that one before anything
 else is done. All connections are read into one buffer, which the processor's caches hold, as they don't hold one for each of thousands.
-Together it is a sixth to a quarter of the load's work for a frame.
+That pays where frames are long: with sixteen events in each they are a fifth less work, with few events in each picows is as good or better.
 """
 
 from __future__ import annotations

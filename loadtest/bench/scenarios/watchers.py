@@ -25,6 +25,8 @@ async def measure(job: Job) -> Outcome:
     stream = f"auction:{job.auctions[0]}"
     watchers = await connected(ledger, job.urls, job.secret, job.numbers["watchers"])
     bidders = await connected(ledger, job.urls, job.secret, job.numbers["bidders"])
+    for link in watchers:
+        link.compare()
     await each(watchers, lambda link: link.watch(stream))
     start = watchers[0].seqs[stream]
     bidding = Bidding(ledger, bidders, job.auctions)
