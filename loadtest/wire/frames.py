@@ -45,6 +45,11 @@ class Frames:
         self._buffer = bytearray()
         self._text: list[bytes] = []
 
+    @property
+    def partial(self) -> bool:
+        """Whether the rest of a frame, or of a fragmented text, is still to come."""
+        return bool(self._buffer or self._text)
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """What is whole now, as (opcode, payload).
 

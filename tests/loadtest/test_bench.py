@@ -18,8 +18,10 @@ from loadtest.bench.case import Case, Results, Scenario, Turn, at_least, below, 
 from loadtest.bench.client.crowd import tokens
 from loadtest.bench.client.ledger import Histogram, Ledger, Span
 from loadtest.bench.client.link import Link, Lost
+from loadtest.bench.client.reader import Reader
 from loadtest.bench.contenders import NODE, RIALTO, VANILLA, Contenders, Databases
 from loadtest.bench.machine import Cores
+from server.realtime.frames import text
 
 pytestmark = pytest.mark.timeout(900)  # some thirty processes are started, on a machine that others keep busy
 
@@ -88,6 +90,115 @@ class TestLedger:
         assert histogram.percentile_ms(0.5) == pytest.approx(50, abs=0.3)
         assert histogram.percentile_ms(0.99) == pytest.approx(99, abs=0.3)
         assert Histogram().percentile_ms(0.5) == 0
+
+
+class Pipe(asyncio.Transport):
+    """The transport of a reader: nothing but a place for its protocol."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: asyncio.BaseProtocol = asyncio.Protocol()
+        self.ended = False
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def pause_reading(self) -> None:
+        """Nothing comes by itself."""
+
+    def resume_reading(self) -> None:
+        """See above."""
+
+    def abort(self) -> None:
+        self.ended = True
+
+
+class Member:
+    """Who reads with a reader, and what became of it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.pipe = Pipe()
+        self.seen: list[tuple[int, int]] = []
+        self.parsed = 0
+        self.reader = Reader(self.pipe, self.take, self.receive)
+
+    def take(self, span: Span) -> None:
+        self.seen.append((span.first, span.last))
+        self.ledger.take(span)
+
+    def receive(self, payload: bytes) -> Span | None:
+        self.parsed += 1
+        if not payload.startswith(b"42"):
+            return None
+        span = self.ledger.spans.get(payload) or self.ledger.parse(payload, START)
+        self.take(span)
+        return span
+
+    def get(self, *reads: bytes) -> None:
+        for read in reads:
+            self.reader.data_received(read)
+
+
+def told(*seqs: int) -> bytes:
+    """A WebSocket frame of events."""
+    return text(frame(events(*seqs)))
+
+
+class TestReader:
+    """Comparing instead of parsing, which must not miss anything that differs."""
+
+    def test_what_another_member_got_before_is_compared(self) -> None:
+        ledger = Ledger()
+        first, second = Member(ledger), Member(ledger)
+        for member in (first, second):
+            member.get(told(1), told(2, 3), told(4), told(5))
+            assert member.seen == [(1, 1), (2, 3), (4, 4), (5, 5)]
+        assert (first.parsed, second.parsed) == (4, 1)
+        assert ledger.received == 10
+
+    def test_several_frames_in_one_read(self) -> None:
+        ledger = Ledger()
+        Member(ledger).get(told(1), told(2), told(3))
+        member = Member(ledger)
+        member.get(told(1), told(2) + told(3) + text(b"2") + told(4))
+        assert member.seen == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+    @pytest.mark.parametrize("size", [1, 2, 7, 100])
+    def test_frames_in_pieces(self, size: int) -> None:
+        ledger = Ledger()
+        Member(ledger).get(told(1), told(2), told(3))
+        member = Member(ledger)
+        data = told(1) + told(2) + told(3)
+        member.get(*(data[start : start + size] for start in range(0, len(data), size)))
+        assert member.seen == [(1, 1), (2, 2), (3, 3)]
+        member.get(told(4))
+        assert member.seen[-1] == (4, 4)
+
+    def test_what_differs_is_parsed(self) -> None:
+        ledger = Ledger()
+        Member(ledger).get(told(1), told(2), told(3))
+        member = Member(ledger)
+        member.get(told(1), told(2, 3), told(5))
+        assert member.seen == [(1, 1), (2, 3), (5, 5)]
+
+    def test_what_the_ledger_forgot_is_parsed_anew(self) -> None:
+        ledger = Ledger()
+        ledger.sent[5] = 0.0
+        seqs = range(1, 10_000)
+        Member(ledger).get(*map(told, seqs))
+        late = Member(ledger)
+        late.get(told(1), told(2))
+        assert late.parsed == 2
+        assert sum(ledger.late().counts) == len(seqs) + 2
+
+    def test_what_is_no_frame_ends_the_connection(self) -> None:
+        member = Member(Ledger())
+        member.get(b"\xff\x01a")
+        assert member.pipe.ended
 
 
 def results(ours: list[float], theirs: list[float], **details: float) -> Results:

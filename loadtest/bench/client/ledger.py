@@ -14,6 +14,9 @@ import orjson
 _KEPT: Final = 4096
 """Frames whose contents are remembered; members that lag further behind parse them again."""
 
+_FORGOTTEN: Final = b"\xff"
+"""Instead of the frame of a span that is not kept any more: no frame begins with it, so nobody finds the span by it."""
+
 _SHOWN: Final = 5
 _STEPS: Final = 4000
 """Of the clock per second, for arrivals."""
@@ -27,6 +30,8 @@ class Span:
         amounts: of the bids that they are; 0 for other events.
         sent: when these were sent, if that is noted (`Ledger.sent`), s on this process's clock.
         arrivals: how many members got them how many steps (see `Histogram`) after the clock's zero.
+        frame: all bytes of the WebSocket frame that carries them, once it was read by itself.
+        following: the span that somebody got next.
     """
 
     stream: str
@@ -36,6 +41,8 @@ class Span:
     amounts: Sequence[int]
     sent: Sequence[float] = ()
     arrivals: Counter[int] = field(default_factory=Counter)
+    frame: bytes = b""
+    following: Span | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Span:
@@ -106,7 +113,9 @@ class Ledger:
             span.sent = [self.sent[amount] for amount in span.amounts if amount in self.sent]
         if len(self.spans) >= _KEPT:
             for old in list(self.spans)[: _KEPT // 2]:
-                self._settle(self.spans.pop(old))
+                gone = self.spans.pop(old)
+                self._settle(gone)
+                gone.frame = _FORGOTTEN
         self.spans[payload] = span
         return span
 

@@ -3,7 +3,7 @@
 Engine.IO and Socket.IO are spoken as far as a server needs it: open, CONNECT with a token, ping, events with acks. What a
 server pushes is looked up, not parsed: all members of a room get the same bytes, so the first of them parses a frame and all
 others find the result by it (`Ledger.spans`). So every member checks that what it got is dense and in order, for the price of one look
-into a dictionary.
+into a dictionary, or of one comparison of bytes (`loadtest.bench.client.reader`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import orjson
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from loadtest.bench.client.ledger import Ledger, Span
+from loadtest.bench.client.reader import Reader
 from loadtest.wire import packets
 
 NAMESPACE: Final = "/bidding"
@@ -133,12 +134,23 @@ class Link(WSListener):
             else:
                 self._ledger.fault("a connection was lost")
 
+    def compare(self) -> None:
+        """Read with a `Reader` until the connection ends; worth it where frames are long."""
+        assert self._transport is not None
+        Reader(self._transport.underlying_transport, self._take, self._receive)
+
     # -- what comes in ------------------------------------------------------------------------------------------------
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Of WSListener; the hot path."""
-        payload = frame.get_payload_as_bytes()
+        """Of WSListener; the hot path, unless it is a reader's."""
+        if frame.msg_type is WSMsgType.TEXT:
+            self._receive(frame.get_payload_as_bytes())
+
+    def _receive(self, payload: bytes) -> Span | None:
+        """Take in one packet; its span if it is of events."""
         span = self._spans.get(payload)
+        if span is None and payload.startswith(_EVENTS):
+            span = self._ledger.parse(payload, len(_EVENTS))
         if span is not None:
             self._take(span)
         elif payload.startswith(_ACK):
@@ -147,12 +159,11 @@ class Link(WSListener):
             if not payload.startswith(_GOOD, start):
                 self._ledger.refused(payload[start:])
             acknowledged(self, payload[start:])
-        elif payload.startswith(_EVENTS):
-            self._take(self._ledger.parse(payload, len(_EVENTS)))
         elif payload == b"2":
             self._send(b"3")
         elif not payload.startswith(_EVENT):  # an event of another name is nothing to count
-            self._greet(payload, frame)
+            self._greet(payload)
+        return span
 
     def _take(self, span: Span) -> None:
         seqs = self.seqs
@@ -165,14 +176,14 @@ class Link(WSListener):
         seqs[span.stream] = span.last
         self._ledger.take(span)
 
-    def _greet(self, payload: bytes, frame: WSFrame) -> None:
+    def _greet(self, payload: bytes) -> None:
         if payload.startswith(b"0"):
             self._send(packets.connect(NAMESPACE, {"token": self._token}))
         elif payload.startswith(_CONNECTED):
             assert self._entered is not None
             if not self._entered.done():
                 self._entered.set_result(None)
-        elif frame.msg_type is WSMsgType.TEXT:
+        else:
             reason = f"the server sent {payload[:200]!r}"
             if self._entered is not None and not self._entered.done():
                 self._entered.set_exception(Lost(reason))

@@ -1,4 +1,4 @@
-"""How busy processes are, and how long they waited for a core that others had."""
+"""How busy processes are, and how long they waited for a core that others had, be it in this machine or in its host."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Load:
         client: of this process.
         server_waited: of the process that waited longest; what its main thread was ready to do while something else ran.
         client_waited: of this one. Together with `client` near 1: the load was the limit.
+        stolen: what the host took of the time that the cores had work, all cores together; a virtual machine isn't told otherwise.
     """
 
     server: float
@@ -27,6 +28,7 @@ class Load:
     client: float
     server_waited: float
     client_waited: float
+    stolen: float
 
     def details(self, rate: float = 0.0) -> dict[str, float]:
         """For the table, in percent. `per core`: the rate, had the servers had one core to themselves; on a busy machine it tells more."""
@@ -37,6 +39,7 @@ class Load:
             "server waited %": self.server_waited * 100,
             "load CPU %": self.client * 100,
             "load waited %": self.client_waited * 100,
+            "stolen %": self.stolen * 100,
         }
 
 
@@ -51,6 +54,7 @@ class Meter:
         self._processes = [psutil.Process(pid) for pid in pids]
         self._began = time.perf_counter()
         self._before = self._sample()
+        self._cores = psutil.cpu_times()
 
     @property
     def seconds(self) -> float:
@@ -66,7 +70,17 @@ class Meter:
         )
         *servers, client = ran
         *servers_waited, client_waited = waited
-        return Load(sum(servers), servers, client, max(servers_waited, default=0.0), client_waited)
+        return Load(sum(servers), servers, client, max(servers_waited, default=0.0), client_waited, self._stolen())
+
+    def _stolen(self) -> float:
+        before, now = self._cores, psutil.cpu_times()
+        stolen = float(getattr(now, "steal", 0.0) - getattr(before, "steal", 0.0))
+        worked = sum(
+            getattr(now, name) - getattr(before, name)
+            for name in ("user", "nice", "system", "softirq", "irq")
+            if hasattr(now, name)
+        )
+        return stolen / (stolen + worked) if stolen else 0.0
 
     def _sample(self) -> tuple[list[float], list[float]]:
         """Seconds that each process ran, and that it waited; this one last."""

@@ -16,6 +16,7 @@ from loadtest.bench.job import Job, Outcome
 
 _BIDDERS: Final = 100
 _PATIENCE_S: Final = 30.0
+_NAP_S: Final = 0.001
 
 
 async def measure(job: Job) -> Outcome:
@@ -24,14 +25,20 @@ async def measure(job: Job) -> Outcome:
     stream = f"auction:{job.auctions[0]}"
     watchers = await connected(ledger, job.urls, job.secret, job.numbers["watchers"])
     bidders = await connected(ledger, job.urls, job.secret, job.numbers["bidders"])
+    for link in watchers:
+        link.compare()
     await each(watchers, lambda link: link.watch(stream))
     start = watchers[0].seqs[stream]
     bidding = Bidding(ledger, bidders, job.auctions)
     await bidding.pace(job.numbers["rate"], job.warm_up)
-    meter, received = Meter(job.pids), ledger.received
-    acks = bidding.acks = Histogram()
+    meter, received, taken = Meter(job.pids), ledger.received, ledger.frames
+    acks, own = Histogram(), Histogram()
+    bidding.acks = acks
+    turns = asyncio.create_task(_note_turns(own))
     await bidding.pace(job.numbers["rate"], job.seconds, timed=True)
+    turns.cancel()
     deliveries = (ledger.received - received) / meter.seconds
+    frames = (ledger.frames - taken) / meter.seconds
     load, events = meter.read(), len(ledger.sent) / meter.seconds
     last = start + bidding.accepted
     end = time.perf_counter() + _PATIENCE_S
@@ -42,8 +49,17 @@ async def measure(job: Job) -> Outcome:
     late = ledger.late()
     p50, p95, p99 = (late.percentile_ms(share) for share in (0.5, 0.95, 0.99))
     details = {"p50 ms": p50, "p99 ms": p99, "ack p50 ms": acks.percentile_ms(0.5)}
-    details |= {"events/s": events, "deliveries/s": deliveries, **load.details()}
+    details |= {"load late p95 ms": own.percentile_ms(0.95), "events/s": events, "deliveries/s": deliveries}
+    details |= {"frames/s": frames, **load.details()}
     return {"p95": p95, "details": details, "faults": ledger.faults}
+
+
+async def _note_turns(late: Histogram) -> None:
+    """How late this process itself is: what lies in its sockets for so long seems to have come later than it did."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(_NAP_S)
+        late.add(time.perf_counter() - began - _NAP_S)
 
 
 async def _turn(stage: Stage, case: Case, contender: str) -> Turn:
