@@ -28,7 +28,7 @@ _FAILED = pytest.StashKey[bool]()
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
-_FLAGS = (
+FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # tests reach nothing but loopback
     "--disable-dev-shm-usage",  # there may be next to none in a container
     *(("--no-sandbox",) if os.geteuid() == 0 else ()),  # root has none
@@ -65,7 +65,7 @@ async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
     program = await asyncio.to_thread(installed_program, "chromium", "chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
+        browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser
         await browser.close()
 
