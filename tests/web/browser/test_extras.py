@@ -57,7 +57,7 @@ async def test_jobs_on_a_map(person: People) -> None:
     venice = world.get_by_role("button", name=re.compile(r"2 jobs ?, Venice"))
     await expect(venice).to_be_visible(timeout=_PATIENT)
     await expect(world.locator(".map-land")).to_have_count(1, timeout=_PATIENT)
-    await expect(page.get_by_text("Beams in Berlin")).to_be_visible()
+    await expect(page.get_by_role("link", name="Beams in Berlin")).to_be_visible()
     await nobody.portraits("map")
 
 
