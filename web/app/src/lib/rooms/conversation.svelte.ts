@@ -35,6 +35,8 @@ export class Conversation {
   private marked: Mark = { read_seq: 0, delivered_seq: 0 };
   /** What happens while a page of history is on its way: the page may be older than that. */
   private meanwhile: RoomEvent[] | undefined;
+  /** Whether the room had to be followed anew since the last event. */
+  private cutOff = false;
   private readonly end = new AbortController();
 
   constructor(
@@ -61,6 +63,7 @@ export class Conversation {
     this.subscription = client.subscribe<`room:${string}`>(`room:${this.id}`, {
       onSnapshot: (state) => this.open(state as unknown as RoomView),
       onEvent: (event) => this.take(event),
+      onTrouble: () => (this.cutOff = true),
     });
     this.subscription.closed.catch((error: unknown) => (this.error = error));
   };
@@ -160,6 +163,10 @@ export class Conversation {
   }
 
   private take(event: RoomEvent): void {
+    if (this.cutOff) {
+      this.cutOff = false;
+      void this.refresh(); // receipts that were told before the room was followed again have no seq to resume from
+    }
     this.meanwhile?.push(event);
     if (this.room) this.room = foldOutline(this.room, event);
     this.items = foldItems(this.items, event);
