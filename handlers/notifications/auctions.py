@@ -11,7 +11,7 @@ from handlers.notifications.announcer import announce
 from handlers.notifications.service import Inboxes
 from handlers.notifications.wording import names_of, title_of
 from models.event import EventDocument
-from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND
+from models.rules.auction.naming import PUBLIC_KIND, SEALED_KIND, number_of
 from models.rules.auction.state import State
 from models.rules.inbox.auctions import Announcement, Leads, News, Reporter, leads_to
 from models.rules.inbox.notices import Notice, standing
@@ -73,10 +73,16 @@ class AuctionNews:
             last = await _last_before(stream, first, {"type": "closed"})
             closed = last["seq"] if last else 0
         title = await title_of(state.job)
-        bidders = {event.private["bidder"] for event in events if event.type == "bid"}
-        names = {} if state.terms.format == "sealed" else await names_of(bidders)
+        names = {} if state.terms.format == "sealed" else await names_of(_bidders(events, state))
         reporter = Reporter(stream, state, title=title, names=names, leader=leader, closed=closed, leads=self._leads)
         return reporter.report(events)
+
+
+def _bidders(events: Iterable[StoredEvent], state: State) -> set[str]:
+    """Ids of those who bid or negotiate in these events."""
+    bidding = {event.private["bidder"] for event in events if event.type == "bid"}
+    negotiating = {state.user(number_of(event.public["bidder"])) for event in events if event.type == "countered"}
+    return bidding | {user for user in negotiating if user is not None}
 
 
 async def _last_before(stream: str, seq: int, condition: dict[str, Any]) -> dict[str, Any] | None:

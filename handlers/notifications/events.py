@@ -95,6 +95,18 @@ class AwardData(_AuctionData):
     accept_by: Time = Field(description="the award lapses then")
 
 
+class CounterOfferData(_AuctionData):
+    """The other side of a proposal's negotiation wants it otherwise."""
+
+    by: Literal["client", "bidder"] = Field(description="whose wish it is; a bidder's is its proposal from now on")
+    bidder: Bidder = absent(description="pseudonym; told to the client")
+    user: str = absent(description="id of the bidder; told to the client")
+    name: str | None = absent(description="of the bidder; told to the client")
+    amount: Money
+    delivery_days: int | None = Field(ge=1)
+    excerpt: str | None = Field(max_length=140, description="of what was written with it")
+
+
 class LostData(_AuctionData):
     """It came to nothing for the addressee."""
 
@@ -203,6 +215,13 @@ class AwardExpiringNotice(_Notified):
     data: AwardData
 
 
+class CounterOfferNotice(_Notified):
+    """A counter-offer. Replaces the one before in the same negotiation."""
+
+    kind: Literal["counter_offer"]
+    data: CounterOfferData
+
+
 class LostNotice(_Notified):
     """An auction is over for the addressee."""
 
@@ -239,6 +258,7 @@ Notified = Annotated[
     | ClosingSoonNotice
     | WonNotice
     | AwardExpiringNotice
+    | CounterOfferNotice
     | LostNotice
     | MessageNotice
     | MentionNotice

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from models.rules.auction.naming import auction_id, number_of
 from models.rules.auction.state import AWARDED, OPEN, PAUSED, State
-from models.rules.inbox.notices import Notice
+from models.rules.inbox.notices import Notice, excerpt
 from models.rules.stream import Event
 from models.rules.times import from_rfc3339, to_rfc3339
 
@@ -139,6 +139,8 @@ class Reporter:
                 self._closed(event)
             case "awarded":
                 self._awarded(event)
+            case "countered":
+                self._countered(event)
             case "cancelled":
                 data = {"outcome": "cancelled", "reason": event.public["reason"], "price": None, "winner": None}
                 self._announce("lost", event, data, event.t)
@@ -206,6 +208,23 @@ class Reporter:
             # Only the client's choice decides. Named after the close, so that its second choice isn't told to those who know.
             self._lost(event, "sold", public["bidder"], None, seq=self._close)
 
+    def _countered(self, event: Event) -> None:
+        """Tell the other side. A bidder's own pseudonym may tell how many others there are, so only the client is given it."""
+        public = event.public
+        bidder, by, message = public["bidder"], public["by"], public["message"]
+        data = {
+            "by": by,
+            "amount": public["amount"],
+            "delivery_days": public["delivery_days"],
+            "excerpt": None if message is None else excerpt(message),
+        }
+        if by == "client":
+            self._tell_bidder(bidder, "counter_offer", event, data)
+            return
+        user = self._user(bidder)
+        who = {"bidder": bidder, "user": user, "name": self._names.get(user or "")}
+        self._tell(self._state.owner, "counter_offer", event, {**who, **data})
+
     def _lost(self, event: Event, outcome: str, winner: str | None, price: int | None, seq: int | None = None) -> None:
         data = {"outcome": outcome, "reason": None, "price": price, "winner": winner}
         self._announce("lost", event, data, event.t, without=self._user(winner), seq=seq)
@@ -233,7 +252,13 @@ class Reporter:
             self._tell(user, kind, event, data)
 
     def _tell(self, user: str, kind: str, event: Event, data: Mapping[str, Any]) -> None:
-        group = f"standing:{self._source}" if kind in ("outbid", "leading") else ""
+        match kind:
+            case "outbid" | "leading":
+                group = f"standing:{self._source}"
+            case "counter_offer":
+                group = f"negotiation:{self._source}:{event.public['bidder']}"
+            case _:
+                group = ""
         self._news.notices.append(Notice(user, kind, self._source, event.seq, group, {**self._about, **data}))
 
     def _user(self, bidder: str | None) -> str | None:

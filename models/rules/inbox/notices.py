@@ -23,10 +23,20 @@ KINDS: Final = (
     "won",
     "lost",
     "award_expiring",
+    "counter_offer",
     "message",
     "mention",
     "security",
 )
+
+
+LONGEST_EXCERPT: Final = 140
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text on one line, at most `LONGEST_EXCERPT` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1].rstrip() + "…"
 
 
 def notice_key(kind: str, source: str, seq: int) -> str:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from models.rules.inbox.notices import Notice
+from models.rules.inbox.notices import Notice, excerpt
 from models.rules.room.naming import room_id
 from models.rules.room.state import State
 from models.rules.stream import Event
-
-LONGEST_EXCERPT: Final = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +80,3 @@ def _data(source: str, event: Event, state: State, title: str | None, names: Map
         "name": names.get(author) if shown == author else None,
         "excerpt": excerpt(event.public["text"] if edited is None else edited.text),
     }
-
-
-def excerpt(text: str) -> str:
-    """The beginning of a text on one line, at most `LONGEST_EXCERPT` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_EXCERPT else line[: LONGEST_EXCERPT - 1].rstrip() + "…"

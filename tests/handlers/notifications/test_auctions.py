@@ -195,6 +195,25 @@ async def test_proposals(market: Market, client: Person, ann: Person, bob: Perso
     await inbox(market, client)
 
 
+async def test_counter_offers(market: Market, client: Person, ann: Person) -> None:
+    auction = await market.auction(client, "proposal")
+    await market.bid(ann, auction, 9_000, delivery_days=5)
+    body = {"bidder": "Bidder 1", "amount": 8_000, "message": "Could you?"}
+    assert (await market.act(client, auction, "counter", **body))[0] == 200
+    wish = (await until_told(market, ann, "counter_offer"))["data"]
+    assert (wish["by"], wish["amount"], wish["delivery_days"], wish["excerpt"]) == ("client", 8_000, 5, "Could you?")
+    assert (await market.act(ann, auction, "counter", amount=8_500, delivery_days=4))[0] == 200
+    answer = (await until_told(market, client, "counter_offer"))["data"]
+    assert (answer["by"], answer["bidder"], answer["user"], answer["name"]) == (
+        "bidder",
+        "Bidder 1",
+        ann.id,
+        "Somebody",
+    )
+    assert (answer["amount"], answer["delivery_days"], answer["excerpt"]) == (8_500, 4, None)
+    assert await kinds(market, ann) == ["counter_offer"]
+
+
 async def test_what_is_old_is_no_news(settings: Settings) -> None:
     """A worker that is started on a market of years does not tell everybody of all of it."""
     async with opened(settings, worker=False) as market:

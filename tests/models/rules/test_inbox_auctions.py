@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from models.rules.inbox.auctions import Announcement, audience, brought_up_to_date, timing
+from models.rules.inbox.notices import LONGEST_EXCERPT
 from models.rules.stream import Event
 from models.rules.times import from_rfc3339, to_rfc3339
 from tests.models.rules import test_machine
@@ -251,6 +252,47 @@ def test_proposals_are_the_clients_to_see_and_decided_by_its_choice() -> None:
     auction.do("award", "owner", bidder="bob")
     town.follow(auction, [auction.events[seq:]])  # in a batch of its own, long after the close
     assert (town.kinds("ann"), town.kinds("bob"), town.kinds("cem")) == (["won"], ["lost", "won"], ["lost"])
+
+
+def test_a_counter_offer_is_told_to_the_other_side() -> None:
+    auction = Auction(PROPOSAL)
+    auction.do("bid", "ann", amount=500, delivery_days=3)
+    auction.do("bid", "bob", amount=400)
+    seq = auction.state.seq
+    auction.do("counter", "owner", bidder="Bidder 1", amount=450, message="A bit\nless? " + "x" * 200)
+    auction.do("counter", "ann", amount=480, delivery_days=2)
+    auction.do("counter", "owner", bidder="Bidder 2", amount=390)
+    wish, answer, other = report(auction, auction.events[seq:]).notices
+    about = {"auction": "a", "job": "job", "title": "Paint a fence", "format": "proposal", "currency": "EUR"}
+    assert (wish.user, wish.kind) == ("ann", "counter_offer")
+    assert "Bidder" not in str(wish.data)  # not even its own pseudonym, whose number would tell how many there are
+    assert wish.data["excerpt"].startswith("A bit less? xxx")
+    assert len(wish.data["excerpt"]) == LONGEST_EXCERPT
+    assert (wish.data["by"], wish.data["amount"], wish.data["delivery_days"]) == ("client", 450, 3)
+    assert answer.user == "owner"
+    assert answer.data == {
+        **about,
+        "by": "bidder",
+        "bidder": "Bidder 1",
+        "user": "ann",
+        "name": "Ann",
+        "amount": 480,
+        "delivery_days": 2,
+        "excerpt": None,
+    }
+    assert (other.user, other.data["amount"], other.data["delivery_days"]) == ("bob", 390, None)
+    assert wish.group == answer.group != other.group  # one negotiation each
+
+
+def test_of_a_negotiation_the_last_word_stands() -> None:
+    auction = Auction(PROPOSAL)
+    auction.do("bid", "ann", amount=500)
+    for amount in (450, 460):
+        auction.do("counter", "owner", bidder="Bidder 1", amount=amount)
+    town = Town()
+    for event in auction.events:
+        town.follow(auction, [[event]])
+    assert [it.public["data"]["amount"] for it in town.boxes["ann"].shown] == [460]
 
 
 def test_choosing_early_closes() -> None:

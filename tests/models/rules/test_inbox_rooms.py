@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.rules.inbox.rooms import LONGEST_EXCERPT, Audience, excerpt, room_notices
+from models.rules.inbox.notices import LONGEST_EXCERPT, excerpt
+from models.rules.inbox.rooms import Audience, room_notices
 from models.rules.room.state import Charter, Member, State, Written
 from models.rules.stream import Event
 

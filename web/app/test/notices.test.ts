@@ -34,6 +34,17 @@ suite("notifications in words", () => {
     expect(describe(notice)).toMatchObject({ head, detail, subject: auction.title, href: "/jobs/j1" });
   });
 
+  it("tell of a negotiation from either side", () => {
+    const data = { ...auction, format: "proposal" as const, amount: 85_000, delivery_days: 12, excerpt: "Well?" };
+    expect(describe({ kind: "counter_offer", data: { ...data, by: "client" } })).toMatchObject({
+      head: "The client offers €850.00 in 12 days",
+      quote: "Well?",
+      href: "/jobs/j1",
+    });
+    const theirs = { ...data, by: "bidder" as const, bidder: "Bidder 1", user: "u2", name: "Bob", delivery_days: null };
+    expect(describe({ kind: "counter_offer", data: theirs })).toMatchObject({ who: "Bob", head: "offers €850.00" });
+  });
+
   it("lead to the message that they tell of", () => {
     const data = {
       room: "r1",

@@ -28,6 +28,8 @@ export interface AsyncapiSchemas {
   ClosingSoonData?: ClosingSoonData;
   ClosingSoonNotice?: ClosingSoonNotice;
   ContractRoomOpened?: ContractRoomOpened;
+  CounterOfferData?: CounterOfferData;
+  CounterOfferNotice?: CounterOfferNotice;
   DmOpened?: DmOpened;
   Done?: Done;
   EndExtended?: EndExtended;
@@ -1217,6 +1219,71 @@ export interface ClosingSoonNotice {
   data: ClosingSoonData;
 }
 /**
+ * The other side of a proposal's negotiation wants it otherwise.
+ */
+export interface CounterOfferData {
+  /**
+   * id
+   */
+  auction: string;
+  /**
+   * id
+   */
+  job: string;
+  /**
+   * of the job
+   */
+  title: string;
+  format: "reverse" | "english" | "sealed" | "proposal";
+  /**
+   * ISO 4217
+   */
+  currency: string;
+  /**
+   * whose wish it is; a bidder's is its proposal from now on
+   */
+  by: "client" | "bidder";
+  /**
+   * pseudonym; told to the client
+   */
+  bidder?: string;
+  /**
+   * id of the bidder; told to the client
+   */
+  user?: string;
+  /**
+   * of the bidder; told to the client
+   */
+  name?: string | null;
+  amount: number;
+  delivery_days: number | null;
+  /**
+   * of what was written with it
+   */
+  excerpt: string | null;
+}
+/**
+ * A counter-offer. Replaces the one before in the same negotiation.
+ */
+export interface CounterOfferNotice {
+  /**
+   * position in the stream, dense from 1
+   */
+  seq: number;
+  t: string;
+  /**
+   * notifications that are unread after this event
+   */
+  unread: number;
+  type: "notification";
+  /**
+   * the unread notification that this one makes pointless: show it no more
+   */
+  replaces?: number;
+  kind: "counter_offer";
+  data: CounterOfferData;
+}
+/**
  * Nothing but `ok`.
  */
 export interface Done {}
@@ -1560,6 +1627,7 @@ export interface NotificationsStreamEvents {
     | ClosingSoonNotice
     | WonNotice
     | AwardExpiringNotice
+    | CounterOfferNotice
     | LostNotice
     | MessageNotice
     | MentionNotice
@@ -1709,6 +1777,7 @@ export interface NotificationsSubscribed {
     | ClosingSoonNotice
     | WonNotice
     | AwardExpiringNotice
+    | CounterOfferNotice
     | LostNotice
     | MessageNotice
     | MentionNotice

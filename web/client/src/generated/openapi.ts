@@ -2793,6 +2793,107 @@ export interface components {
             confirm: boolean | null;
         };
         /**
+         * CounterOfferData
+         * @description The other side of a proposal's negotiation wants it otherwise.
+         */
+        CounterOfferData: {
+            /**
+             * Auction
+             * @description id
+             */
+            auction: string;
+            /**
+             * Job
+             * @description id
+             */
+            job: string;
+            /**
+             * Title
+             * @description of the job
+             */
+            title: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "reverse" | "english" | "sealed" | "proposal";
+            /**
+             * Currency
+             * @description ISO 4217
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * By
+             * @description whose wish it is; a bidder's is its proposal from now on
+             * @enum {string}
+             */
+            by: "client" | "bidder";
+            /**
+             * Bidder
+             * @description pseudonym; told to the client
+             * @example Bidder 1
+             */
+            bidder?: string;
+            /**
+             * User
+             * @description id of the bidder; told to the client
+             */
+            user?: string;
+            /**
+             * Name
+             * @description of the bidder; told to the client
+             */
+            name?: string | null;
+            /** Amount */
+            amount: number;
+            /** Delivery Days */
+            delivery_days: number | null;
+            /**
+             * Excerpt
+             * @description of what was written with it
+             */
+            excerpt: string | null;
+        };
+        /**
+         * CounterOfferNotice
+         * @description A counter-offer. Replaces the one before in the same negotiation.
+         */
+        CounterOfferNotice: {
+            /**
+             * Seq
+             * @description position in the stream, dense from 1
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Unread
+             * @description notifications that are unread after this event
+             */
+            unread: number;
+            /**
+             * Type
+             * @constant
+             */
+            type: "notification";
+            /**
+             * Replaces
+             * @description the unread notification that this one makes pointless: show it no more
+             */
+            replaces?: number;
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "counter_offer";
+            data: components["schemas"]["CounterOfferData"];
+        };
+        /**
          * Credentials
          * @description Who logs in.
          */
@@ -4531,7 +4632,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "bid_received" | "outbid" | "leading" | "extended" | "closing_soon" | "won" | "lost" | "award_expiring" | "message" | "mention" | "security";
+            kind: "bid_received" | "outbid" | "leading" | "extended" | "closing_soon" | "won" | "lost" | "award_expiring" | "counter_offer" | "message" | "mention" | "security";
             /** Data */
             data: {
                 [key: string]: unknown;
@@ -5629,7 +5730,7 @@ export interface components {
              * Events
              * @description `{seq, t, type, ...}`
              */
-            events: ((components["schemas"]["AuctionOpened"] | components["schemas"]["EnvelopesOpened"] | components["schemas"]["BidPlaced"] | components["schemas"]["EndExtended"] | components["schemas"]["BidRetracted"] | components["schemas"]["BidsCounted"] | components["schemas"]["BidsSuspended"] | components["schemas"]["BidsReconfirmed"] | components["schemas"]["AuctionPaused"] | components["schemas"]["AuctionResumed"] | components["schemas"]["AuctionClosed"] | components["schemas"]["AuctionAwarded"] | components["schemas"]["AwardAccepted"] | components["schemas"]["AwardDeclined"] | components["schemas"]["AuctionReopened"] | components["schemas"]["AuctionCancelled"]) | (components["schemas"]["DmOpened"] | components["schemas"]["JobRoomOpened"] | components["schemas"]["ContractRoomOpened"] | components["schemas"]["MemberAdded"] | components["schemas"]["MemberRemoved"] | components["schemas"]["MembersRevealed"] | components["schemas"]["MessageSent"] | components["schemas"]["MessageEdited"] | components["schemas"]["MessageDeleted"] | components["schemas"]["MessageReaction"]) | (components["schemas"]["InboxOpened"] | components["schemas"]["BidReceivedNotice"] | components["schemas"]["OutbidNotice"] | components["schemas"]["LeadingNotice"] | components["schemas"]["ExtendedNotice"] | components["schemas"]["ClosingSoonNotice"] | components["schemas"]["WonNotice"] | components["schemas"]["AwardExpiringNotice"] | components["schemas"]["LostNotice"] | components["schemas"]["MessageNotice"] | components["schemas"]["MentionNotice"] | components["schemas"]["SecurityNotice"] | components["schemas"]["InboxRead"]))[];
+            events: ((components["schemas"]["AuctionOpened"] | components["schemas"]["EnvelopesOpened"] | components["schemas"]["BidPlaced"] | components["schemas"]["EndExtended"] | components["schemas"]["BidRetracted"] | components["schemas"]["BidsCounted"] | components["schemas"]["BidsSuspended"] | components["schemas"]["BidsReconfirmed"] | components["schemas"]["AuctionPaused"] | components["schemas"]["AuctionResumed"] | components["schemas"]["AuctionClosed"] | components["schemas"]["AuctionAwarded"] | components["schemas"]["AwardAccepted"] | components["schemas"]["AwardDeclined"] | components["schemas"]["AuctionReopened"] | components["schemas"]["AuctionCancelled"]) | (components["schemas"]["DmOpened"] | components["schemas"]["JobRoomOpened"] | components["schemas"]["ContractRoomOpened"] | components["schemas"]["MemberAdded"] | components["schemas"]["MemberRemoved"] | components["schemas"]["MembersRevealed"] | components["schemas"]["MessageSent"] | components["schemas"]["MessageEdited"] | components["schemas"]["MessageDeleted"] | components["schemas"]["MessageReaction"]) | (components["schemas"]["InboxOpened"] | components["schemas"]["BidReceivedNotice"] | components["schemas"]["OutbidNotice"] | components["schemas"]["LeadingNotice"] | components["schemas"]["ExtendedNotice"] | components["schemas"]["ClosingSoonNotice"] | components["schemas"]["WonNotice"] | components["schemas"]["AwardExpiringNotice"] | components["schemas"]["CounterOfferNotice"] | components["schemas"]["LostNotice"] | components["schemas"]["MessageNotice"] | components["schemas"]["MentionNotice"] | components["schemas"]["SecurityNotice"] | components["schemas"]["InboxRead"]))[];
             /**
              * Seq
              * @description of the last of them, or `after`: ask again from here

@@ -1,6 +1,7 @@
 import type { UserEvent } from "@rialto/client";
 import { formatMoney } from "$lib/money";
 import { formatAbsolute } from "$lib/time";
+import { counted } from "$lib/words";
 import type { IconName } from "$ui/icons";
 
 type Notified = Extract<UserEvent, { type: "notification" }>;
@@ -98,6 +99,17 @@ function ofAuction(notice: AuctionNotice): Omit<Description, "subject" | "href">
       const { amount, accept_by } = notice.data;
       const detail = `Accept ${money(amount)} by ${formatAbsolute(accept_by)}.`;
       return { icon: "clock", tone: "warn", head: "Your award lapses soon", detail };
+    }
+    case "counter_offer": {
+      const { by, name, bidder, amount, delivery_days, excerpt } = notice.data;
+      const days = delivery_days === null ? "" : ` in ${counted(delivery_days, "day")}`;
+      return {
+        icon: "gavel",
+        tone: "live",
+        ...(by === "bidder" && { who: name ?? bidder }),
+        head: `${by === "bidder" ? "offers" : "The client offers"} ${money(amount)}${days}`,
+        ...(excerpt && { quote: excerpt }),
+      };
     }
     case "lost":
       return lost(notice.data, money);

@@ -117,7 +117,7 @@ export class Floor {
       }),
       client.on("unread", () => this.refresh()),
     ];
-    // Of counter-offers and of proposals that replace others nobody is told.
+    // Of proposals that are withdrawn nobody is told.
     const looking = setInterval(() => {
       const { format, phase } = this.state ?? {};
       if (format === "proposal" && phase === "open" && !document.hidden) this.refresh();
