@@ -13,6 +13,7 @@ class Road:
 
     Attributes:
         url: where a browser goes for the instance.
+        muted: whether what the instance says is lost.
     """
 
     def __init__(self, url: str) -> None:
@@ -21,6 +22,7 @@ class Road:
         assert target.port is not None
         self._target = target.host, target.port
         self._closed = False
+        self.muted = False
         self._open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
         self.url = ""
@@ -43,9 +45,15 @@ class Road:
         for transport in list(self._open):
             transport.abort()
 
+    def mute(self) -> None:
+        """Lose what the instance says, until `open`; what the browser says still arrives."""
+        self.muted = True
+
     def open(self) -> None:
-        """Let everybody through again."""
-        self._closed = False
+        """Let everybody through again; connections with a gap are cut."""
+        if self.muted:
+            self.close()
+        self._closed = self.muted = False
 
     # -- for its ends -------------------------------------------------------------------------------------------------
 
@@ -74,6 +82,7 @@ class _End(asyncio.Protocol):
 
     def __init__(self, road: Road, other: _End | None = None) -> None:
         self._road = road
+        self._is_browser = other is None
         self._other = other
         self._transport: asyncio.Transport | None = None
         self._early: list[bytes] = []
@@ -111,6 +120,8 @@ class _End(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send on."""
+        if self._road.muted and self._is_browser:
+            return
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 

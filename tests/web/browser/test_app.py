@@ -10,7 +10,6 @@ from playwright.async_api import Page, Response, expect
 from tests.cluster.cluster import Cluster
 from tests.cluster.proxy import Proxy
 from tests.waiting import until
-from tests.web.browser.axe import accessible
 from tests.web.browser.people import PASSWORD, People
 
 MOST_SCRIPT = 120_000
@@ -71,15 +70,6 @@ async def test_its_files_travel_compressed_and_stay(person: People, market: Clus
             if path.endswith(".js"):
                 sizes[path] = int(headers["content-length"])
         assert 0 < sum(sizes.values()) <= MOST_SCRIPT, sizes
-
-
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/register"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_everybody_can_use_the_way_in(person: People, path: str, scheme: str) -> None:
-    nobody = await person.anonymous(color_scheme=scheme)
-    await nobody.page.goto(path)
-    await expect(nobody.page.get_by_role("heading", level=1)).to_be_visible()
-    await accessible(nobody.page)
 
 
 async def test_complaints_are_heard(person: People) -> None:

@@ -11,12 +11,8 @@ from playwright.async_api import Locator, Page, expect
 
 from server.clock import to_rfc3339
 from tests.cluster.cluster import Cluster
-from tests.waiting import until
 from tests.web.browser.axe import accessible
 from tests.web.browser.people import People, Person
-
-HOSTILE = ("<script>alert('said')</script>", "\u202eevil gnp.exe", "W" * 4_000)
-OFFLINE = r"ERR_INTERNET_DISCONNECTED"
 
 
 async def acquainted(people: People, market: Cluster) -> tuple[Person, Person, str]:
@@ -94,20 +90,6 @@ async def test_two_people_talk(person: People, market: Cluster) -> None:
     await expect(bob.page.get_by_text("Message deleted").first).to_be_visible()
 
 
-async def test_what_is_said_offline_is_sent_once(person: People, market: Cluster) -> None:
-    ann, bob, room = await acquainted(person, market)
-    await enter(ann, room)
-    await enter(bob, room)
-    with ann.complaints.expected(OFFLINE):
-        await ann.context.set_offline(True)
-        await say(ann, "first")
-        await say(ann, "second")
-        await expect(ann.page.get_by_text("Waiting for a connection").first).to_be_visible()
-        await ann.context.set_offline(False)
-        for each in (ann, bob):
-            await expect(each.page.get_by_role("article")).to_have_text([re.compile("first"), re.compile("second")])
-
-
 async def test_what_is_refused_can_be_changed(person: People, market: Cluster) -> None:
     ann, bob, room = await acquainted(person, market)
     field = await enter(ann, room)
@@ -166,20 +148,6 @@ async def test_history_comes_without_a_jump(person: People, market: Cluster) -> 
     await page.get_by_label("Search in this conversation").fill('"line 7."')
     await page.get_by_role("button", name="line 7.").click()
     await expect(message(page, "line 7.")).to_be_in_viewport()
-
-
-async def test_hostile_words_are_only_words(person: People, market: Cluster) -> None:
-    ann, bob, room = await acquainted(person, market)
-    for number, text in enumerate(HOSTILE):
-        await bob.api.post(f"/rooms/{room}/messages", {"text": text}, key=f"hostile-{number}")
-    await ann.page.set_viewport_size({"width": 360, "height": 740})
-    await enter(ann, room)
-    await expect(message(ann.page, HOSTILE[0])).to_have_count(1)
-    for path in (f"/chat/{room}", "/chat", "/notifications"):
-        await ann.page.goto(path)
-        await expect(ann.page.get_by_role("heading", level=1)).to_be_visible()
-        await until(lambda: ann.page.evaluate("document.querySelector('[aria-busy=true]') === null"))
-        assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 async def test_blocks_and_reports(person: People, market: Cluster) -> None:

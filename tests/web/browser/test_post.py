@@ -193,19 +193,3 @@ async def test_a_profile_is_edited_and_seen_by_others(person: People) -> None:
     with bob.complaints.expected("404"):
         await bob.page.goto("/users/nobody")
         await expect(bob.page.get_by_text("There is nobody here")).to_be_visible()
-
-
-async def test_sessions_are_ended_from_another_device(person: People, market: Cluster) -> None:
-    ann = await person("Ann")
-    other = await person.anonymous(at=market.urls[1])
-    await other.page.goto("/sign-in?next=/me")
-    await other.page.get_by_label("Email").fill(ann.email)
-    await other.page.get_by_label("Password").fill(PASSWORD)
-    await other.page.get_by_role("button", name="Sign in").click()
-    await expect(other.page.get_by_text("This device")).to_be_visible()
-    page = ann.page
-    await page.goto("/me")
-    with other.complaints.expected("401"):
-        await page.get_by_role("button", name="End the session on Chrome").click()
-        await expect(page.get_by_text("Signed out there.")).to_be_visible()
-        await expect(other.page).to_have_url(re.compile("/sign-in"))

@@ -60,6 +60,7 @@ async def test_offline_while_thirty_bids_happen(person: People, market: Cluster)
         await _complete(ann, posted, _BIDS + 1)
         await ann.page.get_by_role("button", name="Check the record").click()
         await expect(ann.page.get_by_text("The record holds.")).to_be_visible()
+        await expect(ann.page.get_by_text(f"{_BIDS + 2} entries worked out by SHA-256")).to_be_visible()
         assert await branded(ann.page)
 
 

@@ -129,6 +129,14 @@ export function nextPlace(query: URLSearchParams): string {
   return url?.origin === location.origin && next.startsWith("/") ? url.pathname + url.search : "/";
 }
 
+/** Leaves sign-in or registration for what its address says; once, since the address changes before the page is gone. */
+export function goNext(): void {
+  untrack(() => {
+    const { page } = router.match.route;
+    if (page === "sign-in" || page === "register") router.go(nextPlace(router.query), { replace: true });
+  });
+}
+
 /** The title of the document; pages whose name has to be fetched say it when they have it. */
 export function setTitle(title: string): void {
   document.title = title ? `${title} · Rialto` : "Rialto";
