@@ -10,12 +10,13 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.cluster.cluster import Cluster
-from tests.waiting import until
+from tests.waiting import patiently
 from tests.web.browser.people import PASSWORD, People, Person
 from tests.web.browser.scenes import GONE, brand, branded, live, open_live
 
 _SEEN = "async () => (await caches.keys()).filter((name) => name.startsWith('seen ')).sort()"
 _SHELLS = "async () => (await caches.keys()).filter((name) => name.startsWith('shell '))"
+_WAITS = "async () => (await navigator.serviceWorker.getRegistration()).waiting !== null"
 _ANEW = "() => document.dispatchEvent(new Event('visibilitychange'))"
 """The page is looked at again: it asks whether there is a new version."""
 
@@ -41,7 +42,16 @@ def release(app: Path, word: str) -> None:
 
 async def watched_over(page: Page) -> None:
     """Return when the service worker answers for the page."""
-    await until(lambda: page.evaluate("navigator.serviceWorker.controller !== null"))
+    await patiently(lambda: page.evaluate("navigator.serviceWorker.controller !== null"), "the service worker")
+
+
+async def kept(page: Page, person: Person, *, there: bool = True) -> None:
+    """Return when the browser keeps something that this person has seen; or not any more."""
+
+    async def look() -> bool:
+        return (f"seen {person.user}" in await page.evaluate(_SEEN)) is there
+
+    await patiently(look, f"what {person.name} has seen to be {'kept' if there else 'dropped'}")
 
 
 async def post_plain(ann: Person, title: str) -> None:
@@ -86,20 +96,20 @@ async def test_what_was_seen_is_kept_by_account_and_dropped_at_sign_out(person: 
     await page.goto("/")
     await watched_over(page)
     await page.goto("/me")
-    await until(lambda: page.evaluate(f"async () => (await ({_SEEN})()).includes('seen {ann.user}')"))
+    await kept(page, ann)
     with ann.complaints.expected("401"):
         await page.get_by_role("banner").locator("summary").click()
         await page.get_by_role("banner").get_by_role("button", name="Sign out").click()
         await expect(page.get_by_text("You have signed out.")).to_be_visible()
         await expect(page.get_by_role("link", name="Register").first).to_be_visible()
-        await until(lambda: page.evaluate(f"async () => !(await ({_SEEN})()).includes('seen {ann.user}')"))
+        await kept(page, ann, there=False)
 
     await page.goto("/sign-in?next=/me")
     await page.get_by_label("Email").fill(bob.email)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("main").get_by_role("button", name="Sign in").click()
     await expect(page.get_by_label("Name")).to_have_value("Bob")
-    await until(lambda: page.evaluate(f"async () => (await ({_SEEN})()).includes('seen {bob.user}')"))
+    await kept(page, bob)
     assert f"seen {ann.user}" not in await page.evaluate(_SEEN)
 
 
@@ -122,6 +132,7 @@ async def test_a_new_version_is_offered_and_taken_by_whoever_wants_it(
     await brand(page)
     await page.evaluate(_ANEW)
     await expect(offer).to_be_visible()
+    assert await page.evaluate(_WAITS)
     assert await branded(page)
     assert await page.locator("html").get_attribute("data-release") is None
     await ann.portraits("new-version")
@@ -130,4 +141,4 @@ async def test_a_new_version_is_offered_and_taken_by_whoever_wants_it(
     await expect(page.locator("html[data-release=second]")).to_have_count(1)
     await expect(offer).to_have_count(0)
     await expect(page.get_by_label("Title")).to_have_value("Begun with the old version")
-    assert await until(lambda: page.evaluate(_SHELLS)) == ["shell second"] != [before]
+    assert await page.evaluate(_SHELLS) == ["shell second"] != [before]
