@@ -49,8 +49,7 @@ async def greeting(url: str, *, logs: Path, began: float, simulated: bool) -> st
     """
     async with web_session() as session:
         api = Api(session, url)
-        auction, owner = await _worth_watching(api, _PATIENCE_S if simulated else 0)
-        client = await _person(api, owner)
+        auction, owner, client = await _worth_watching(api, _PATIENCE_S if simulated else 0)
         async with session.get(url) as page:
             where = f": {url}" if page.status == 200 else ", but without its web app, which is not built (make web)."
     credentials = f'{{"email": "{client.email}", "password": "{PASSWORD}"}}'
@@ -69,17 +68,24 @@ async def greeting(url: str, *, logs: Path, began: float, simulated: bool) -> st
     ).rstrip()
 
 
-async def _worth_watching(api: Api, patience_s: float) -> tuple[str, str]:
-    """The id of an open auction and of its client: of those that end soon, which is where people bid, the one that has longest to go."""
+async def _worth_watching(api: Api, patience_s: float) -> tuple[str, str, Person]:
+    """An open auction of a demo client, who that is by id, and as a person: of those that end soon, which is where people bid, the one
+    that has longest to go."""
     deadline = time.monotonic() + patience_s
+    clients: dict[str, Person | None] = {}
     while True:
         jobs: list[dict[str, Any]] = (await api.get("/jobs", status="open", sort="newest", limit=100))["items"]
         running = [job for job in jobs if job["auction"] is not None and job["auction"]["status"] == "open"]
+        for owner in {job["owner"] for job in running} - clients.keys():
+            clients[owner] = await _person(api, owner)
+        running = [job for job in running if clients[job["owner"]] is not None]
         soon = rfc3339(datetime.now(UTC) + _SOON)
         lively = [job for job in running if _end(job) < soon]
         if lively or time.monotonic() > deadline:
             chosen = max(lively, key=_end) if lively else min(running, key=_end, default=None)
-            return (chosen["auction"]["id"], chosen["owner"]) if chosen else ("ID", "ID")
+            if chosen is None or (client := clients[chosen["owner"]]) is None:
+                return "ID", "ID", OWNERS[0]
+            return chosen["auction"]["id"], chosen["owner"], client
         await asyncio.sleep(0.2)
 
 
@@ -87,7 +93,7 @@ def _end(job: dict[str, Any]) -> str:
     return str(job["auction"]["end_at"])
 
 
-async def _person(api: Api, user: str) -> Person:
-    """Which of the demo clients that is."""
-    name = (await api.get(f"/users/{user}"))["name"] if user != "ID" else ""
-    return next((person for person in OWNERS if person.name == name), OWNERS[0])
+async def _person(api: Api, user: str) -> Person | None:
+    """Which of the demo clients that is; None for somebody else."""
+    name = (await api.get(f"/users/{user}"))["name"]
+    return next((person for person in OWNERS if person.name == name), None)

@@ -22,6 +22,9 @@ STEP: Final = 1_000
 GONE: Final = r"net::ERR_|WebSocket|50[234]"
 """What a browser says of a server that it can't reach."""
 
+ENDED: Final = "401|WebSocket is already in CLOSING"
+"""What a browser says of calls with tokens that are dead, and of a last word on a connection that is ending for that."""
+
 Bids = list[tuple[str, str]]
 """Amounts and bidders, as they are shown; the newest first."""
 

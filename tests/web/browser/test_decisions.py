@@ -88,6 +88,7 @@ async def test_the_winner_accepts_and_the_work_is_done(person: People, market: C
     await expect(panel(olga.page)).to_contain_text("The winner has accepted, and the work is under way.")
     assert await status(olga.api, posted.job) == "in_progress"
     await panel(olga.page).get_by_role("button", name="The work is done").click()
+    await olga.page.get_by_role("dialog").get_by_role("button", name="Yes, it is done").click()
     await expect(olga.page.get_by_text("The job is completed.")).to_be_visible()
     await expect(panel(olga.page).get_by_role("button")).to_have_count(0)
     assert await status(ann.api, posted.job) == "completed"

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from tests.cluster.cluster import Cluster
 from tests.waiting import patiently
 from tests.web.browser.people import PASSWORD, People, Person
-from tests.web.browser.scenes import GONE, brand, branded, live, open_live
+from tests.web.browser.scenes import ENDED, GONE, brand, branded, live, open_live
 
 _SEEN = "async () => (await caches.keys()).filter((name) => name.startsWith('seen ')).sort()"
 _SHELLS = "async () => (await caches.keys()).filter((name) => name.startsWith('shell '))"
@@ -97,7 +97,7 @@ async def test_what_was_seen_is_kept_by_account_and_dropped_at_sign_out(person: 
     await watched_over(page)
     await page.goto("/me")
     await kept(page, ann)
-    with ann.complaints.expected("401"):
+    with ann.complaints.expected(ENDED):
         await page.get_by_role("banner").locator("summary").click()
         await page.get_by_role("banner").get_by_role("button", name="Sign out").click()
         await expect(page.get_by_text("You have signed out.")).to_be_visible()

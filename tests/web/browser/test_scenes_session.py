@@ -9,10 +9,7 @@ from playwright.async_api import Page, expect
 
 from tests.cluster.cluster import Cluster
 from tests.web.browser.people import PASSWORD, People
-from tests.web.browser.scenes import bid_at_once, euros, live, open_live, post, price
-
-ENDED = "401"
-"""What a browser says of calls with tokens that are dead."""
+from tests.web.browser.scenes import ENDED, bid_at_once, euros, live, open_live, post, price
 
 
 async def sign_in(page: Page, email: str) -> None:

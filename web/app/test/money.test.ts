@@ -34,12 +34,23 @@ test.each([
   expect(parseMoney(typed, currency)).toBe(amount);
 });
 
-test.each(["", "abc", "-5", "1.2.3", "1,2,3", "12.345,6.7", "1e5", ".", "12.3456", "90071992547409.92"])(
-  "%s is no amount",
-  (typed) => {
-    expect(parseMoney(typed, "EUR")).toBeUndefined();
-  },
-);
+test.each([
+  "",
+  "abc",
+  "-5",
+  "0,001",
+  "0.500",
+  "01,250",
+  "1.2.3",
+  "1,2,3",
+  "12.345,6.7",
+  "1e5",
+  ".",
+  "12.3456",
+  "90071992547409.92",
+])("%s is no amount", (typed) => {
+  expect(parseMoney(typed, "EUR")).toBeUndefined();
+});
 
 test("digits that the currency doesn't have are refused", () => {
   expect(parseMoney("1.5", "JPY")).toBeUndefined();

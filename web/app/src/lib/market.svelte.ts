@@ -5,6 +5,10 @@ import { offline } from "./offline.svelte";
 import { goToSignIn } from "./router.svelte";
 
 const KEPT = "rialto.session";
+/** When somebody last signed out here, for the other tabs. */
+const LEFT = "rialto.left";
+/** So soon after it a login that has ended was ended by that. */
+const LEFT_MS = 10_000;
 
 interface Kept {
   tokens: Tokens;
@@ -56,7 +60,9 @@ class Session {
     this.user = now?.user;
     const ended = this.signedIn && now === undefined;
     this.signedIn = now !== undefined;
-    if (ended) goToSignIn("elsewhere");
+    if (!ended) return;
+    const left = Number(localStorage.getItem(LEFT) ?? 0);
+    goToSignIn(Date.now() - left < LEFT_MS ? "elsewhere" : "expired");
   }
 }
 
@@ -95,6 +101,7 @@ export async function register(registration: Schemas["Registration"]): Promise<v
 
 /** Ends the login everywhere; in this browser also when the server can't be told, which is then thrown. */
 export async function signOut(): Promise<void> {
+  localStorage.setItem(LEFT, String(Date.now()));
   await client.logout();
 }
 

@@ -54,7 +54,7 @@ export function parseMoney(text: string, currency: string): number | undefined {
 }
 
 function divide(typed: string, digits: number): [whole: string, part: string] {
-  const grouped = /^\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*(?:(?!\1)[.,]\d*)?$/.exec(typed);
+  const grouped = /^[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*(?:(?!\1)[.,]\d*)?$/.exec(typed);
   const at = Math.max(typed.lastIndexOf("."), typed.lastIndexOf(","));
   if (at < 0) return [typed, ""];
   const sign = typed[at] as string;
@@ -68,6 +68,9 @@ function divide(typed: string, digits: number): [whole: string, part: string] {
   if (whole.includes(other) && grouped === null) return [typed, ""];
   return [whole.replaceAll(other, ""), typed.slice(at + 1)];
 }
+
+/** An amount to show to whoever has typed none. */
+export const exampleMoney = (currency: string): string => formatMoney(125 * 10 ** minorDigits(currency), currency);
 
 /** As somebody would type it: `1250.5` becomes `1250.50`. */
 export function typedMoney(amount: number | null | undefined, currency: string): string {

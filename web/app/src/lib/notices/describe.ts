@@ -1,4 +1,5 @@
 import type { UserEvent } from "@rialto/client";
+import { deviceName } from "$lib/device";
 import { formatMoney } from "$lib/money";
 import { formatAbsolute } from "$lib/time";
 import { counted } from "$lib/words";
@@ -46,7 +47,7 @@ export function describe(notice: Notice): Description {
         icon: "shield",
         tone: "warn",
         head: "Somebody signed in to your account",
-        subject: notice.data.device,
+        subject: deviceName(notice.data.device),
         detail: `${formatAbsolute(notice.data.at)}. If it wasn't you, end that session in your profile.`,
         href: "/me",
       };

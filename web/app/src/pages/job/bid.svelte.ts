@@ -33,6 +33,12 @@ export class Bidding {
 
   readonly busy: boolean = $derived(this.attempt?.state === "sending");
 
+  /** What is still true of the last bid: the price may have moved on since, and the rest of the page tells that. */
+  readonly told: Placed | undefined = $derived.by(() => {
+    const { placed } = this;
+    return placed?.price == null || placed.price === this.floor.state?.price ? placed : undefined;
+  });
+
   constructor(
     private readonly auction: string,
     private readonly floor: Floor,

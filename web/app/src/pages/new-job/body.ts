@@ -1,7 +1,7 @@
 import type { Schemas } from "@rialto/client";
 import type { FieldErrors } from "$lib/errors";
 import { fromLocalInput } from "$lib/localtime";
-import { formatMoney, minorDigits, parseMoney } from "$lib/money";
+import { exampleMoney, parseMoney } from "$lib/money";
 import { directionOf, isOpenFormat, type JobForm } from "./form";
 
 type NewJob = Schemas["NewJob"];
@@ -61,8 +61,7 @@ export function makeBody(form: JobForm, now: number, draft: boolean): Made {
 type Money = (text: string, at: string) => number | null;
 type Wrong = (at: string, text: string) => void;
 
-const moneyHint = (currency: string) =>
-  `Type an amount such as ${formatMoney(125 * 10 ** minorDigits(currency), currency)}.`;
+const moneyHint = (currency: string) => `Type an amount such as ${exampleMoney(currency)}.`;
 
 function makeBudget(form: JobForm, money: Money, wrong: Wrong): NewJob["budget"] {
   const min = money(form.budget_min, "budget.min");
