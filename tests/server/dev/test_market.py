@@ -9,15 +9,20 @@ import sys
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import psutil
 import pytest
 
+from server.dev.api import Api
+from server.dev.demo import rfc3339
 from server.dev.demo_auctions import AUCTIONS
 from server.dev.demo_jobs import JOBS
+from server.dev.greeting import greeting
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(240)
@@ -135,6 +140,31 @@ async def test_the_demo_is_there(market: Market, session: aiohttp.ClientSession)
         "declined": "closed",
     }
     assert statuses == Counter((auction.stage, expected[auction.stage]) for auction in AUCTIONS)
+
+
+async def test_what_the_greeting_says_to_try_works_beside_a_strangers_auctions(
+    market: Market, session: aiohttp.ClientSession
+) -> None:
+    url = market.urls[0]
+    api = Api(session, url)
+    stranger = {"email": "s@example.com", "password": "a long password", "name": "Stranger", "role": "client"}
+    api.token = (await api.post("/auth/register", stranger))["access_token"]
+    end_at = rfc3339(datetime.now(UTC) + timedelta(minutes=14))  # the one that the greeting would like best
+    auction = {"format": "reverse", "start_amount": 10_000, "end_at": end_at}
+    job = {"title": "A stranger's", "description": "Nobody's business.", "category": "crafts", "auction": auction}
+    await api.post("/jobs", {**job, "budget": {"min": 0, "max": 10_000, "currency": "EUR"}})
+
+    said = await greeting(url, logs=Path("logs"), began=0.0, simulated=True)
+    credentials = re.findall(r"-d '(\{.+?\})'", said)
+    assert len(credentials) == 1
+    async with session.post(f"{url}/api/v1/auth/login", json=orjson.loads(credentials[0])) as answer:
+        token = (await answer.json())["access_token"]
+    (auction_id,) = re.findall(r"streams/auction:(\w+)/", said)
+    (owner,) = re.findall(r"streams/user:(\w+)/", said)
+    for stream in (f"auction:{auction_id}", f"user:{owner}"):
+        headers = {"Authorization": f"Bearer {token}"}
+        async with session.get(f"{url}/api/v1/streams/{stream}/events", headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
 
 
 async def test_what_it_suggests_to_watch_moves(market: Market, session: aiohttp.ClientSession) -> None:
