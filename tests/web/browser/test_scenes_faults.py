@@ -46,7 +46,8 @@ async def test_offline_while_thirty_bids_happen(person: People, market: Cluster)
         with ann.complaints.expected(GONE):
             road.close()  # what is open is cut, which `set_offline` alone leaves be
             await ann.context.set_offline(True)
-            await expect(ann.page.get_by_role("status").filter(has_text="Offline")).to_be_visible()
+            await expect(ann.page.get_by_role("status").filter(has_text=re.compile("^Offline$"))).to_be_visible()
+            await expect(ann.page.get_by_text("You are offline.")).to_be_visible()
             await expect(ann.page.get_by_text("this may be old")).to_be_visible()
             for number in range(1, _BIDS + 1):
                 await posted.bid((bob, eve)[number % 2], 100_000 - number * 1_000)
