@@ -128,7 +128,9 @@ class Typists:
     def unsubscribed(self, connection: Connection, stream: str) -> None:
         """See Observer."""
         if connection.principal is not None:
-            self._end(connection, (connection.principal.id, stream))
+            place = (connection.principal.id, stream)
+            # Where one subscribes anew, the former subscription ends just before the next one begins.
+            asyncio.get_running_loop().call_soon(self._gone, connection, place)
 
     async def stop(self) -> None:
         """See Observer."""
@@ -146,6 +148,10 @@ class Typists:
         for check in self._checks:
             await check(principal, state, room_stream(room), {})
         return name
+
+    def _gone(self, connection: Connection, place: _Place) -> None:
+        if place[1] not in connection.subscriptions:
+            self._end(connection, place)
 
     def _end(self, connection: Connection, place: _Place) -> None:
         if (typing := self._typing.get(place)) is not None:

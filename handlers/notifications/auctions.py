@@ -73,16 +73,22 @@ class AuctionNews:
             last = await _last_before(stream, first, {"type": "closed"})
             closed = last["seq"] if last else 0
         title = await title_of(state.job)
-        names = {} if state.terms.format == "sealed" else await names_of(_bidders(events, state))
+        names = await names_of(_bidders(events, state))
         reporter = Reporter(stream, state, title=title, names=names, leader=leader, closed=closed, leads=self._leads)
         return reporter.report(events)
 
 
 def _bidders(events: Iterable[StoredEvent], state: State) -> set[str]:
-    """Ids of those who bid or negotiate in these events."""
-    bidding = {event.private["bidder"] for event in events if event.type == "bid"}
-    negotiating = {state.user(number_of(event.public["bidder"])) for event in events if event.type == "countered"}
-    return bidding | {user for user in negotiating if user is not None}
+    """Ids of those of whom the client is told by these events. Who bids in a sealed auction, it learns at the close."""
+    users: set[str | None] = set()
+    for event in events:
+        if event.type == "bid" and state.terms.format != "sealed":
+            users.add(event.private["bidder"])
+        elif event.type in ("countered", "accepted", "declined"):
+            users.add(state.user(number_of(event.public["bidder"])))
+        elif event.type == "closed":
+            users.add(state.user(number_of(event.public["winner"] or "")))
+    return {user for user in users if user is not None}
 
 
 async def _last_before(stream: str, seq: int, condition: dict[str, Any]) -> dict[str, Any] | None:

@@ -95,6 +95,39 @@ class AwardData(_AuctionData):
     accept_by: Time = Field(description="the award lapses then")
 
 
+class AuctionClosedData(_AuctionData):
+    """For the client: the auction is over."""
+
+    outcome: Literal["sold", "reserve_not_met", "no_bids", "undecided"] = Field(
+        description="undecided: the client has to choose among the proposals"
+    )
+    price: Money | None = Field(description="of the best bid; null without one, and for proposals")
+    bid_count: Count
+    winner: Bidder | None = Field(description="null unless sold")
+    user: str | None = Field(description="id of the winner")
+    name: str | None = Field(description="of the winner")
+
+
+class _AnswerData(_AuctionData):
+    """What became of an award, for the client."""
+
+    bidder: Bidder
+    user: str = Field(description="id of the bidder")
+    name: str | None = Field(description="of the bidder")
+
+
+class AwardAcceptedData(_AnswerData):
+    """The one who was chosen has accepted."""
+
+    amount: Money
+
+
+class AwardDeclinedData(_AnswerData):
+    """The one who was chosen doesn't want it, or hasn't answered in time."""
+
+    reason: str | None = Field(description="`expired`: there was no answer in time")
+
+
 class CounterOfferData(_AuctionData):
     """The other side of a proposal's negotiation wants it otherwise."""
 
@@ -222,6 +255,27 @@ class CounterOfferNotice(_Notified):
     data: CounterOfferData
 
 
+class AuctionClosedNotice(_Notified):
+    """The auction of one's own job is over. Of one that its client has ended, nothing is told."""
+
+    kind: Literal["auction_closed"]
+    data: AuctionClosedData
+
+
+class AwardAcceptedNotice(_Notified):
+    """An award was accepted."""
+
+    kind: Literal["award_accepted"]
+    data: AwardAcceptedData
+
+
+class AwardDeclinedNotice(_Notified):
+    """An award was declined, or has lapsed."""
+
+    kind: Literal["award_declined"]
+    data: AwardDeclinedData
+
+
 class LostNotice(_Notified):
     """An auction is over for the addressee."""
 
@@ -259,6 +313,9 @@ Notified = Annotated[
     | WonNotice
     | AwardExpiringNotice
     | CounterOfferNotice
+    | AuctionClosedNotice
+    | AwardAcceptedNotice
+    | AwardDeclinedNotice
     | LostNotice
     | MessageNotice
     | MentionNotice

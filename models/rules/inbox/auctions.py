@@ -139,6 +139,12 @@ class Reporter:
                 self._closed(event)
             case "awarded":
                 self._awarded(event)
+            case "accepted":
+                award = self._state.award
+                amount = event.public["amount"] or (award.amount if award else None)  # of a proposal it isn't public
+                self._answered("award_accepted", event, {"amount": amount})
+            case "declined":
+                self._answered("award_declined", event, {"reason": event.public["reason"]})
             case "countered":
                 self._countered(event)
             case "cancelled":
@@ -194,8 +200,15 @@ class Reporter:
     def _closed(self, event: Event) -> None:
         public = event.public
         self._close = event.seq
-        if self._state.terms.format != "proposal" and public["outcome"] != "no_bids":
-            self._lost(event, public["outcome"], public["winner"], public["price"])
+        outcome, winner = public["outcome"], public["winner"]
+        is_proposal = self._state.terms.format == "proposal"
+        if not (is_proposal and outcome == "sold"):  # that is the client's own choice
+            user = self._user(winner)
+            who = {"winner": winner, "user": user, "name": self._names.get(user or "")}
+            data = {"outcome": outcome, "price": public["price"], "bid_count": public["bid_count"], **who}
+            self._tell(self._state.owner, "auction_closed", event, data)
+        if not is_proposal and outcome != "no_bids":
+            self._lost(event, outcome, winner, public["price"])
 
     def _awarded(self, event: Event) -> None:
         public = event.public
@@ -207,6 +220,14 @@ class Reporter:
         if self._state.terms.format == "proposal":
             # Only the client's choice decides. Named after the close, so that its second choice isn't told to those who know.
             self._lost(event, "sold", public["bidder"], None, seq=self._close)
+
+    def _answered(self, kind: str, event: Event, data: Mapping[str, Any]) -> None:
+        """Tell the client what became of an award."""
+        self._tell(self._state.owner, kind, event, {**self._who(event.public["bidder"]), **data})
+
+    def _who(self, bidder: str) -> dict[str, Any]:
+        user = self._user(bidder)
+        return {"bidder": bidder, "user": user, "name": self._names.get(user or "")}
 
     def _countered(self, event: Event) -> None:
         """Tell the other side. A bidder's own pseudonym may tell how many others there are, so only the client is given it."""
@@ -221,9 +242,7 @@ class Reporter:
         if by == "client":
             self._tell_bidder(bidder, "counter_offer", event, data)
             return
-        user = self._user(bidder)
-        who = {"bidder": bidder, "user": user, "name": self._names.get(user or "")}
-        self._tell(self._state.owner, "counter_offer", event, {**who, **data})
+        self._tell(self._state.owner, "counter_offer", event, {**self._who(bidder), **data})
 
     def _lost(self, event: Event, outcome: str, winner: str | None, price: int | None, seq: int | None = None) -> None:
         data = {"outcome": outcome, "reason": None, "price": price, "winner": winner}

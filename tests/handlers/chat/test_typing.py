@@ -90,6 +90,16 @@ async def test_it_ends_with_the_connection(market: Chat, room: str, client: Pers
     await told(there, room, ann.id, False)
 
 
+async def test_it_goes_on_when_one_subscribes_anew(market: Chat, room: str, client: Person, ann: Person) -> None:
+    there, here = await watch(market, client, room), await watch(market, ann, room)
+    await types(here, room)
+    await told(there, room, ann.id, True)
+    assert (await here.command("subscribe", {"stream": f"room:{room}"}, namespace=NAMESPACE))["ok"]
+    await silent(there)
+    assert (await here.command("unsubscribe", {"stream": f"room:{room}"}, namespace=NAMESPACE))["ok"]
+    await told(there, room, ann.id, False)
+
+
 async def test_two_devices_type_until_the_last_one_stops(market: Chat, room: str, client: Person, ann: Person) -> None:
     there, desk, phone = await watch(market, client, room), await market.socket(ann), await market.socket(ann)
     await types(desk, room)

@@ -47,7 +47,17 @@ async def test_an_english_auction(market: Market, client: Person, ann: Person, b
     assert (lost["outcome"], lost["winner"], lost["price"]) == ("sold", "Bidder 2", 10_100)
     assert await kinds(market, ann) == ["outbid", "closing_soon", "lost"]
     assert await kinds(market, bob) == ["leading", "closing_soon", "won"]
-    assert await kinds(market, client) == ["bid_received", "bid_received", "closing_soon"]
+    closed = (await until_told(market, client, "auction_closed"))["data"]
+    assert closed == {
+        **{name: leading["data"][name] for name in ("auction", "job", "title", "format", "currency")},
+        "outcome": "sold",
+        "price": 10_100,
+        "bid_count": 2,
+        "winner": "Bidder 2",
+        "user": bob.id,
+        "name": "Somebody",
+    }
+    assert await kinds(market, client) == ["bid_received", "bid_received", "closing_soon", "auction_closed"]
     for who in (ann, bob):  # what bidders learn of each other are pseudonyms
         other = bob if who is ann else ann
         assert other.id not in str(await inbox(market, who))
@@ -145,7 +155,9 @@ async def test_an_award_that_expires_soon(settings: Settings) -> None:
         await until_told(market, ann, "lost")
         await until(lambda: _gone(market, "award_expiring"))
         assert "award_expiring" not in await kinds(market, ann)
-        await market.act(bob, auction, "decline")
+        await market.act(bob, auction, "decline", reason="No time")
+        declined = (await until_told(market, client, "award_declined"))["data"]
+        assert (declined["bidder"], declined["user"], declined["reason"]) == ("Bidder 2", bob.id, "No time")
         await market.act(client, auction, "award")
         await until_told(market, ann, "award_expiring")
         assert (await kinds(market, bob)).count("award_expiring") == 1
@@ -170,7 +182,10 @@ async def test_a_sealed_auction_tells_nothing_early(
     won = (await until_told(market, ann, "won"))["data"]
     assert won["amount"] == 7_500
     expected = ["bid_received", "bid_received"] if counted else []
-    assert await kinds(market, client) == [*expected, "closing_soon"]
+    closed = (await until_told(market, client, "auction_closed"))["data"]
+    assert (closed["outcome"], closed["price"], closed["bid_count"]) == ("sold", 7_500, 2)
+    assert (closed["winner"], closed["user"], closed["name"]) == ("Bidder 1", ann.id, "Somebody")
+    assert await kinds(market, client) == [*expected, "closing_soon", "auction_closed"]
     assert await kinds(market, ann) == ["closing_soon", "won"]
     for who in (client, ann, bob):
         await inbox(market, who)
@@ -192,6 +207,16 @@ async def test_proposals(market: Market, client: Person, ann: Person, bob: Perso
     await until_told(market, bob, "won")
     await until(lambda: _gone(market, "lost"))
     assert (await kinds(market, ann), await kinds(market, bob)) == (["won"], ["lost", "won"])
+    assert (await market.act(bob, auction, "accept"))[0] == 200
+    accepted = (await until_told(market, client, "award_accepted"))["data"]
+    assert (accepted["bidder"], accepted["user"], accepted["name"], accepted["amount"]) == (
+        "Bidder 2",
+        bob.id,
+        "Somebody",
+        8_000,
+    )
+    # What the client has done itself, it isn't told.
+    assert await kinds(market, client) == ["bid_received", "bid_received", "award_declined", "award_accepted"]
     await inbox(market, client)
 
 

@@ -145,8 +145,8 @@ def test_the_close_and_the_award() -> None:
     auction.bid("ann", 100)
     auction.bid("bob", 200)
     auction.at(NOW + DAY).pass_time()
-    assert told(auction, since=4) == [("bob", "won", 5)]
-    won = report(auction, auction.events[3:]).notices[0]
+    assert told(auction, since=4) == [("owner", "auction_closed", 4), ("bob", "won", 5)]
+    won = report(auction, auction.events[3:]).notices[1]
     accept_by = auction.find("awarded").public["accept_by"]
     assert (won.data["amount"], won.data["accept_by"]) == (200, accept_by)
     lost, expiring = announced(auction)[1:]
@@ -181,11 +181,11 @@ def test_an_unmet_reserve_is_nobodys_luck() -> None:
     assert audience(lost, auction.state) == ["ann", "bob"]  # also whose bid was still suspended
 
 
-def test_nobody_is_told_of_an_auction_without_bids() -> None:
+def test_only_the_client_is_told_of_an_auction_without_bids() -> None:
     auction = Auction(REVERSE)
     auction.at(NOW + DAY).pass_time()
     assert [it.kind for it in announced(auction)] == ["closing_soon"]
-    assert told(auction) == []
+    assert told(auction) == [("owner", "auction_closed", 2)]
 
 
 def test_reopening_begins_anew() -> None:
@@ -295,6 +295,68 @@ def test_of_a_negotiation_the_last_word_stands() -> None:
     assert [it.public["data"]["amount"] for it in town.boxes["ann"].shown] == [460]
 
 
+def test_the_client_is_told_of_the_end_and_of_the_answers() -> None:
+    auction = Auction(ENGLISH)
+    auction.bid("ann", 100)
+    auction.bid("bob", 200)
+    seq = auction.state.seq
+    auction.at(NOW + DAY).pass_time()
+    auction.do("decline", "bob", reason="Too far")
+    auction.do("award", "owner")
+    auction.at(NOW + 4 * DAY).pass_time()  # and Ann doesn't answer
+    about = {"auction": "a", "job": "job", "title": "Paint a fence", "format": "english", "currency": "EUR"}
+    ended, *answers = [it for it in report(auction, auction.events[seq:]).notices if it.user == "owner"]
+    assert ended.data == {
+        **about,
+        "outcome": "sold",
+        "price": 200,
+        "bid_count": 2,
+        "winner": "Bidder 2",
+        "user": "bob",
+        "name": "Bob",
+    }
+    assert [(it.kind, it.data) for it in answers] == [
+        ("award_declined", {**about, "bidder": "Bidder 2", "user": "bob", "name": "Bob", "reason": "Too far"}),
+        ("award_declined", {**about, "bidder": "Bidder 1", "user": "ann", "name": "Ann", "reason": "expired"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("terms", "amount", "outcome", "price"),
+    [
+        (ENGLISH, None, "no_bids", None),
+        ({**ENGLISH, "reserve_amount": 500}, 100, "reserve_not_met", 100),
+        (PROPOSAL, 300, "undecided", None),
+    ],
+)
+def test_the_client_is_told_of_an_end_without_a_winner(
+    terms: dict[str, Any], amount: int | None, outcome: str, price: int | None
+) -> None:
+    auction = Auction(terms)
+    if amount is not None:
+        auction.bid("ann", amount)
+    auction.at(NOW + DAY).pass_time()
+    (ended,) = [it for it in report(auction, auction.events).notices if it.kind == "auction_closed"]
+    assert ended.user == "owner"
+    assert {name: ended.data[name] for name in ("outcome", "price", "winner", "user", "name")} == {
+        "outcome": outcome,
+        "price": price,
+        "winner": None,
+        "user": None,
+        "name": None,
+    }
+
+
+def test_an_accepted_proposal_is_told_with_its_amount() -> None:
+    auction = Auction(PROPOSAL)
+    auction.bid("ann", 500)
+    auction.do("award", "owner", bidder="ann")
+    auction.do("accept", "ann")
+    mine = [it for it in report(auction, auction.events).notices if it.user == "owner"]
+    assert [it.kind for it in mine] == ["bid_received", "award_accepted"]  # it has ended the auction itself
+    assert (mine[1].data["bidder"], mine[1].data["amount"]) == ("Bidder 1", 500)
+
+
 def test_choosing_early_closes() -> None:
     auction = Auction(PROPOSAL)
     auction.bid("ann", 500)
@@ -352,6 +414,10 @@ class Told(test_machine.Market):
             event.public["kind"] for box in town.boxes.values() for event in box.events if event.type == "notification"
         )
         assert kinds["won"] == types["awarded"]
+        assert kinds["award_accepted"] == types["accepted"]
+        assert kinds["award_declined"] == types["declined"]
+        chosen = sum(event.type == "closed" and "amount" in event.private for event in auction.events)
+        assert kinds["auction_closed"] == town.kinds("owner").count("auction_closed") == types["closed"] - chosen
         for user, box in town.boxes.items():
             keys = [key for key in box.keys if key.startswith("lost:")]
             assert len(keys) <= types["closed"] + types["cancelled"], user

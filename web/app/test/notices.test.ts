@@ -45,6 +45,34 @@ suite("notifications in words", () => {
     expect(describe({ kind: "counter_offer", data: theirs })).toMatchObject({ who: "Bob", head: "offers €850.00" });
   });
 
+  it("tell the client how its auction went", () => {
+    const ended = { ...auction, price: 90_000, bid_count: 2, winner: null, user: null, name: null };
+    const sold = { ...ended, outcome: "sold" as const, winner: "Bidder 2", user: "u2", name: "Bob" };
+    expect(describe({ kind: "auction_closed", data: sold })).toMatchObject({
+      who: "Bob",
+      head: "wins your auction at €900.00",
+      href: "/jobs/j1",
+    });
+    const heads = (["undecided", "reserve_not_met", "no_bids"] as const).map(
+      (outcome) => describe({ kind: "auction_closed", data: { ...ended, outcome } }).head,
+    );
+    expect(heads).toEqual([
+      "Your auction is over: choose",
+      "Your auction ended without a deal",
+      "Your auction ended without a bid",
+    ]);
+    const who = { ...auction, bidder: "Bidder 2", user: "u2", name: null };
+    expect(describe({ kind: "award_accepted", data: { ...who, amount: 90_000 } })).toMatchObject({
+      who: "Bidder 2",
+      head: "accepts the job at €900.00",
+    });
+    const declined = describe({ kind: "award_declined", data: { ...who, reason: "Too far" } });
+    expect(declined).toMatchObject({ head: "declines the job", quote: "Too far" });
+    const lapsed = describe({ kind: "award_declined", data: { ...who, reason: "expired" } });
+    expect(lapsed.head).toBe("didn't accept in time");
+    expect(lapsed.quote).toBeUndefined();
+  });
+
   it("lead to the message that they tell of", () => {
     const data = {
       room: "r1",

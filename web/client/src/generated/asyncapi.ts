@@ -4,14 +4,20 @@ export interface AsyncapiSchemas {
   AuctionAwarded?: AuctionAwarded;
   AuctionCancelled?: AuctionCancelled;
   AuctionClosed?: AuctionClosed;
+  AuctionClosedData?: AuctionClosedData;
+  AuctionClosedNotice?: AuctionClosedNotice;
   AuctionOpened?: AuctionOpened;
   AuctionPaused?: AuctionPaused;
   AuctionReopened?: AuctionReopened;
   AuctionResumed?: AuctionResumed;
   AuctionTerms?: AuctionTerms;
   AwardAccepted?: AwardAccepted;
+  AwardAcceptedData?: AwardAcceptedData;
+  AwardAcceptedNotice?: AwardAcceptedNotice;
   AwardData?: AwardData;
   AwardDeclined?: AwardDeclined;
+  AwardDeclinedData?: AwardDeclinedData;
+  AwardDeclinedNotice?: AwardDeclinedNotice;
   AwardExpiringNotice?: AwardExpiringNotice;
   BidPlaced?: BidPlaced;
   BidReceivedData?: BidReceivedData;
@@ -186,6 +192,70 @@ export interface AuctionClosed {
    * 32 bytes that with the reserve give `reserve_commitment`; null without a reserve
    */
   reserve_salt: string | null;
+}
+/**
+ * For the client: the auction is over.
+ */
+export interface AuctionClosedData {
+  /**
+   * id
+   */
+  auction: string;
+  /**
+   * id
+   */
+  job: string;
+  /**
+   * of the job
+   */
+  title: string;
+  format: "reverse" | "english" | "sealed" | "proposal";
+  /**
+   * ISO 4217
+   */
+  currency: string;
+  /**
+   * undecided: the client has to choose among the proposals
+   */
+  outcome: "sold" | "reserve_not_met" | "no_bids" | "undecided";
+  /**
+   * of the best bid; null without one, and for proposals
+   */
+  price: number | null;
+  bid_count: number;
+  /**
+   * null unless sold
+   */
+  winner: string | null;
+  /**
+   * id of the winner
+   */
+  user: string | null;
+  /**
+   * of the winner
+   */
+  name: string | null;
+}
+/**
+ * The auction of one's own job is over. Of one that its client has ended, nothing is told.
+ */
+export interface AuctionClosedNotice {
+  /**
+   * position in the stream, dense from 1
+   */
+  seq: number;
+  t: string;
+  /**
+   * notifications that are unread after this event
+   */
+  unread: number;
+  type: "notification";
+  /**
+   * the unread notification that this one makes pointless: show it no more
+   */
+  replaces?: number;
+  kind: "auction_closed";
+  data: AuctionClosedData;
 }
 /**
  * The auction is there; bids are taken from `start_at` on. Always the first event.
@@ -411,6 +481,62 @@ export interface AwardAccepted {
   amount: number | null;
 }
 /**
+ * The one who was chosen has accepted.
+ */
+export interface AwardAcceptedData {
+  /**
+   * id
+   */
+  auction: string;
+  /**
+   * id
+   */
+  job: string;
+  /**
+   * of the job
+   */
+  title: string;
+  format: "reverse" | "english" | "sealed" | "proposal";
+  /**
+   * ISO 4217
+   */
+  currency: string;
+  /**
+   * pseudonym
+   */
+  bidder: string;
+  /**
+   * id of the bidder
+   */
+  user: string;
+  /**
+   * of the bidder
+   */
+  name: string | null;
+  amount: number;
+}
+/**
+ * An award was accepted.
+ */
+export interface AwardAcceptedNotice {
+  /**
+   * position in the stream, dense from 1
+   */
+  seq: number;
+  t: string;
+  /**
+   * notifications that are unread after this event
+   */
+  unread: number;
+  type: "notification";
+  /**
+   * the unread notification that this one makes pointless: show it no more
+   */
+  replaces?: number;
+  kind: "award_accepted";
+  data: AwardAcceptedData;
+}
+/**
  * The addressee was chosen, and may accept.
  */
 export interface AwardData {
@@ -462,6 +588,65 @@ export interface AwardDeclined {
    * `expired` when the bidder never answered
    */
   reason: string | null;
+}
+/**
+ * The one who was chosen doesn't want it, or hasn't answered in time.
+ */
+export interface AwardDeclinedData {
+  /**
+   * id
+   */
+  auction: string;
+  /**
+   * id
+   */
+  job: string;
+  /**
+   * of the job
+   */
+  title: string;
+  format: "reverse" | "english" | "sealed" | "proposal";
+  /**
+   * ISO 4217
+   */
+  currency: string;
+  /**
+   * pseudonym
+   */
+  bidder: string;
+  /**
+   * id of the bidder
+   */
+  user: string;
+  /**
+   * of the bidder
+   */
+  name: string | null;
+  /**
+   * `expired`: there was no answer in time
+   */
+  reason: string | null;
+}
+/**
+ * An award was declined, or has lapsed.
+ */
+export interface AwardDeclinedNotice {
+  /**
+   * position in the stream, dense from 1
+   */
+  seq: number;
+  t: string;
+  /**
+   * notifications that are unread after this event
+   */
+  unread: number;
+  type: "notification";
+  /**
+   * the unread notification that this one makes pointless: show it no more
+   */
+  replaces?: number;
+  kind: "award_declined";
+  data: AwardDeclinedData;
 }
 /**
  * An award that is still to be accepted lapses soon.
@@ -1628,6 +1813,9 @@ export interface NotificationsStreamEvents {
     | WonNotice
     | AwardExpiringNotice
     | CounterOfferNotice
+    | AuctionClosedNotice
+    | AwardAcceptedNotice
+    | AwardDeclinedNotice
     | LostNotice
     | MessageNotice
     | MentionNotice
@@ -1778,6 +1966,9 @@ export interface NotificationsSubscribed {
     | WonNotice
     | AwardExpiringNotice
     | CounterOfferNotice
+    | AuctionClosedNotice
+    | AwardAcceptedNotice
+    | AwardDeclinedNotice
     | LostNotice
     | MessageNotice
     | MentionNotice

@@ -1377,6 +1377,104 @@ export interface components {
             reserve_salt: string | null;
         };
         /**
+         * AuctionClosedData
+         * @description For the client: the auction is over.
+         */
+        AuctionClosedData: {
+            /**
+             * Auction
+             * @description id
+             */
+            auction: string;
+            /**
+             * Job
+             * @description id
+             */
+            job: string;
+            /**
+             * Title
+             * @description of the job
+             */
+            title: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "reverse" | "english" | "sealed" | "proposal";
+            /**
+             * Currency
+             * @description ISO 4217
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Outcome
+             * @description undecided: the client has to choose among the proposals
+             * @enum {string}
+             */
+            outcome: "sold" | "reserve_not_met" | "no_bids" | "undecided";
+            /**
+             * Price
+             * @description of the best bid; null without one, and for proposals
+             */
+            price: number | null;
+            /** Bid Count */
+            bid_count: number;
+            /**
+             * Winner
+             * @description null unless sold
+             */
+            winner: string | null;
+            /**
+             * User
+             * @description id of the winner
+             */
+            user: string | null;
+            /**
+             * Name
+             * @description of the winner
+             */
+            name: string | null;
+        };
+        /**
+         * AuctionClosedNotice
+         * @description The auction of one's own job is over. Of one that its client has ended, nothing is told.
+         */
+        AuctionClosedNotice: {
+            /**
+             * Seq
+             * @description position in the stream, dense from 1
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Unread
+             * @description notifications that are unread after this event
+             */
+            unread: number;
+            /**
+             * Type
+             * @constant
+             */
+            type: "notification";
+            /**
+             * Replaces
+             * @description the unread notification that this one makes pointless: show it no more
+             */
+            replaces?: number;
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "auction_closed";
+            data: components["schemas"]["AuctionClosedData"];
+        };
+        /**
          * AuctionIn
          * @description The terms of an auction; they cannot be changed once it is open.
          */
@@ -1905,6 +2003,94 @@ export interface components {
             amount: number | null;
         };
         /**
+         * AwardAcceptedData
+         * @description The one who was chosen has accepted.
+         */
+        AwardAcceptedData: {
+            /**
+             * Auction
+             * @description id
+             */
+            auction: string;
+            /**
+             * Job
+             * @description id
+             */
+            job: string;
+            /**
+             * Title
+             * @description of the job
+             */
+            title: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "reverse" | "english" | "sealed" | "proposal";
+            /**
+             * Currency
+             * @description ISO 4217
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Bidder
+             * @description pseudonym
+             * @example Bidder 1
+             */
+            bidder: string;
+            /**
+             * User
+             * @description id of the bidder
+             */
+            user: string;
+            /**
+             * Name
+             * @description of the bidder
+             */
+            name: string | null;
+            /** Amount */
+            amount: number;
+        };
+        /**
+         * AwardAcceptedNotice
+         * @description An award was accepted.
+         */
+        AwardAcceptedNotice: {
+            /**
+             * Seq
+             * @description position in the stream, dense from 1
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Unread
+             * @description notifications that are unread after this event
+             */
+            unread: number;
+            /**
+             * Type
+             * @constant
+             */
+            type: "notification";
+            /**
+             * Replaces
+             * @description the unread notification that this one makes pointless: show it no more
+             */
+            replaces?: number;
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "award_accepted";
+            data: components["schemas"]["AwardAcceptedData"];
+        };
+        /**
          * AwardBody
          * @description Whom to choose; the best who has not declined when left out.
          */
@@ -1995,6 +2181,97 @@ export interface components {
              * @description `expired` when the bidder never answered
              */
             reason: string | null;
+        };
+        /**
+         * AwardDeclinedData
+         * @description The one who was chosen doesn't want it, or hasn't answered in time.
+         */
+        AwardDeclinedData: {
+            /**
+             * Auction
+             * @description id
+             */
+            auction: string;
+            /**
+             * Job
+             * @description id
+             */
+            job: string;
+            /**
+             * Title
+             * @description of the job
+             */
+            title: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "reverse" | "english" | "sealed" | "proposal";
+            /**
+             * Currency
+             * @description ISO 4217
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Bidder
+             * @description pseudonym
+             * @example Bidder 1
+             */
+            bidder: string;
+            /**
+             * User
+             * @description id of the bidder
+             */
+            user: string;
+            /**
+             * Name
+             * @description of the bidder
+             */
+            name: string | null;
+            /**
+             * Reason
+             * @description `expired`: there was no answer in time
+             */
+            reason: string | null;
+        };
+        /**
+         * AwardDeclinedNotice
+         * @description An award was declined, or has lapsed.
+         */
+        AwardDeclinedNotice: {
+            /**
+             * Seq
+             * @description position in the stream, dense from 1
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Unread
+             * @description notifications that are unread after this event
+             */
+            unread: number;
+            /**
+             * Type
+             * @constant
+             */
+            type: "notification";
+            /**
+             * Replaces
+             * @description the unread notification that this one makes pointless: show it no more
+             */
+            replaces?: number;
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "award_declined";
+            data: components["schemas"]["AwardDeclinedData"];
         };
         /**
          * AwardExpiringNotice
@@ -4632,7 +4909,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "bid_received" | "outbid" | "leading" | "extended" | "closing_soon" | "won" | "lost" | "award_expiring" | "counter_offer" | "message" | "mention" | "security";
+            kind: "bid_received" | "outbid" | "leading" | "extended" | "closing_soon" | "won" | "lost" | "award_expiring" | "counter_offer" | "auction_closed" | "award_accepted" | "award_declined" | "message" | "mention" | "security";
             /** Data */
             data: {
                 [key: string]: unknown;
@@ -5730,7 +6007,7 @@ export interface components {
              * Events
              * @description `{seq, t, type, ...}`
              */
-            events: ((components["schemas"]["AuctionOpened"] | components["schemas"]["EnvelopesOpened"] | components["schemas"]["BidPlaced"] | components["schemas"]["EndExtended"] | components["schemas"]["BidRetracted"] | components["schemas"]["BidsCounted"] | components["schemas"]["BidsSuspended"] | components["schemas"]["BidsReconfirmed"] | components["schemas"]["AuctionPaused"] | components["schemas"]["AuctionResumed"] | components["schemas"]["AuctionClosed"] | components["schemas"]["AuctionAwarded"] | components["schemas"]["AwardAccepted"] | components["schemas"]["AwardDeclined"] | components["schemas"]["AuctionReopened"] | components["schemas"]["AuctionCancelled"]) | (components["schemas"]["DmOpened"] | components["schemas"]["JobRoomOpened"] | components["schemas"]["ContractRoomOpened"] | components["schemas"]["MemberAdded"] | components["schemas"]["MemberRemoved"] | components["schemas"]["MembersRevealed"] | components["schemas"]["MessageSent"] | components["schemas"]["MessageEdited"] | components["schemas"]["MessageDeleted"] | components["schemas"]["MessageReaction"]) | (components["schemas"]["InboxOpened"] | components["schemas"]["BidReceivedNotice"] | components["schemas"]["OutbidNotice"] | components["schemas"]["LeadingNotice"] | components["schemas"]["ExtendedNotice"] | components["schemas"]["ClosingSoonNotice"] | components["schemas"]["WonNotice"] | components["schemas"]["AwardExpiringNotice"] | components["schemas"]["CounterOfferNotice"] | components["schemas"]["LostNotice"] | components["schemas"]["MessageNotice"] | components["schemas"]["MentionNotice"] | components["schemas"]["SecurityNotice"] | components["schemas"]["InboxRead"]))[];
+            events: ((components["schemas"]["AuctionOpened"] | components["schemas"]["EnvelopesOpened"] | components["schemas"]["BidPlaced"] | components["schemas"]["EndExtended"] | components["schemas"]["BidRetracted"] | components["schemas"]["BidsCounted"] | components["schemas"]["BidsSuspended"] | components["schemas"]["BidsReconfirmed"] | components["schemas"]["AuctionPaused"] | components["schemas"]["AuctionResumed"] | components["schemas"]["AuctionClosed"] | components["schemas"]["AuctionAwarded"] | components["schemas"]["AwardAccepted"] | components["schemas"]["AwardDeclined"] | components["schemas"]["AuctionReopened"] | components["schemas"]["AuctionCancelled"]) | (components["schemas"]["DmOpened"] | components["schemas"]["JobRoomOpened"] | components["schemas"]["ContractRoomOpened"] | components["schemas"]["MemberAdded"] | components["schemas"]["MemberRemoved"] | components["schemas"]["MembersRevealed"] | components["schemas"]["MessageSent"] | components["schemas"]["MessageEdited"] | components["schemas"]["MessageDeleted"] | components["schemas"]["MessageReaction"]) | (components["schemas"]["InboxOpened"] | components["schemas"]["BidReceivedNotice"] | components["schemas"]["OutbidNotice"] | components["schemas"]["LeadingNotice"] | components["schemas"]["ExtendedNotice"] | components["schemas"]["ClosingSoonNotice"] | components["schemas"]["WonNotice"] | components["schemas"]["AwardExpiringNotice"] | components["schemas"]["CounterOfferNotice"] | components["schemas"]["AuctionClosedNotice"] | components["schemas"]["AwardAcceptedNotice"] | components["schemas"]["AwardDeclinedNotice"] | components["schemas"]["LostNotice"] | components["schemas"]["MessageNotice"] | components["schemas"]["MentionNotice"] | components["schemas"]["SecurityNotice"] | components["schemas"]["InboxRead"]))[];
             /**
              * Seq
              * @description of the last of them, or `after`: ask again from here

@@ -112,8 +112,52 @@ function ofAuction(notice: AuctionNotice): Omit<Description, "subject" | "href">
         ...(excerpt && { quote: excerpt }),
       };
     }
+    case "auction_closed":
+      return closed(notice.data, money);
+    case "award_accepted": {
+      const { name, bidder, amount } = notice.data;
+      return { icon: "star", tone: "good", who: name ?? bidder, head: `accepts the job at ${money(amount)}` };
+    }
+    case "award_declined": {
+      const { name, bidder, reason } = notice.data;
+      const expired = reason === "expired";
+      return {
+        icon: "warning",
+        tone: "warn",
+        who: name ?? bidder,
+        head: expired ? "didn't accept in time" : "declines the job",
+        detail: "You can choose somebody else, or open the auction again.",
+        ...(reason && !expired && { quote: reason }),
+      };
+    }
     case "lost":
       return lost(notice.data, money);
+  }
+}
+
+type Closed = Extract<Notice, { kind: "auction_closed" }>["data"];
+
+function closed({ outcome, price, winner, name, bid_count }: Closed, money: (amount: number) => string) {
+  const icon = "gavel" as const;
+  switch (outcome) {
+    case "sold": {
+      const at = price === null ? "" : ` at ${money(price)}`;
+      return { icon, tone: "good" as const, who: name ?? winner ?? undefined, head: `wins your auction${at}` };
+    }
+    case "undecided":
+      return {
+        icon,
+        tone: "warn" as const,
+        head: "Your auction is over: choose",
+        detail: `There ${bid_count === 1 ? "is" : "are"} ${counted(bid_count, "proposal")}.`,
+      };
+    case "reserve_not_met": {
+      const best = price === null ? "" : ` The best bid was ${money(price)}.`;
+      const detail = `The reserve price was not reached.${best}`;
+      return { icon, tone: "plain" as const, head: "Your auction ended without a deal", detail };
+    }
+    case "no_bids":
+      return { icon, tone: "plain" as const, head: "Your auction ended without a bid" };
   }
 }
 
