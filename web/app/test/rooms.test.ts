@@ -97,6 +97,9 @@ describe("names", () => {
     expect(nameIn(room, "u2")).toBe("Ann Miller");
     expect(nameIn(room, "Guest 7k2f9q")).toBe("Guest 7k2f9q");
     expect(nameIn(room, "gone")).toBe("Somebody who has left");
+    const come = { user: "u9", role: null, name: null };
+    expect(nameIn({ ...room, members: [come] }, "u9")).toBe("Somebody");
+    expect(nameIn({ ...room, members: [come] }, "u9", new Map([["u9", "Cleo"]]))).toBe("Cleo");
     expect(nameIn(room, "gone", new Map([["gone", "Bob"]]))).toBe("Bob");
     expect(otherIn(room)?.user).toBe("u2");
   });

@@ -6,6 +6,8 @@ export type ConnectionState = "connecting" | "live" | "reconnecting" | "offline"
 /** Proxies answer so for an instance that is gone. */
 const GONE = new Set([502, 503, 504]);
 
+const AGAIN_MS = 5000;
+
 /** Whether what the page shows is live, in honest words. */
 export class Connection {
   state = $state<ConnectionState>("connecting");
@@ -16,6 +18,7 @@ export class Connection {
   private reachable = true;
   private wasLive = false;
   private look = () => {};
+  private asking: ReturnType<typeof setTimeout> | undefined;
 
   /** A fetch that notices whether the server can be reached. */
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
@@ -23,7 +26,7 @@ export class Connection {
       const response = await globalThis.fetch(input, init);
       const now = offline.note(response);
       this.note(now && !GONE.has(response.status));
-      if (now && response.ok && this.state === "live") offline.fresh();
+      if (!now) this.askAgain();
       return response;
     } catch (error) {
       if (init?.signal?.aborted !== true) this.note(false);
@@ -49,6 +52,19 @@ export class Connection {
     addEventListener("online", this.look);
     addEventListener("offline", this.look);
     this.look();
+  }
+
+  /** An old answer, although the page is live: it is asked for again in a while. */
+  private askAgain(): void {
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => {
+      if (this.state === "live") offline.returned();
+    }, AGAIN_MS);
+  }
+
+  /** Whether the server is known to be out of reach; not while it is still to be seen. */
+  get away(): boolean {
+    return this.state !== "live" && (this.state !== "connecting" || !this.reachable);
   }
 
   private note(reachable: boolean): void {

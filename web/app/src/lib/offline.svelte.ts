@@ -36,8 +36,10 @@ class Offline {
   async begin(): Promise<void> {
     if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return;
     const workers = navigator.serviceWorker;
+    const first = workers.controller === null;
     workers.addEventListener("controllerchange", () => {
       if (this.leaving) location.reload();
+      else if (first) this.returns += 1; // what a first visit has fetched went past the worker, which is to keep it
     });
     const registration = await workers.register("/sw.js").catch(() => undefined);
     if (registration === undefined) return; // it works without, as long as there is a network
@@ -54,11 +56,6 @@ class Offline {
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) update();
     });
-  }
-
-  /** The server answers again. */
-  fresh(): void {
-    this.asOf = undefined;
   }
 
   /** Takes the new version: the page is loaded anew by it. */

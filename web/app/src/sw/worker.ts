@@ -2,7 +2,8 @@
  * Keeps the app's files, so that it opens without a network, and what was last seen of the market. Everything live goes past it.
  * It is built after the app, by scripts/worker.mjs, which tells it what the app consists of.
  */
-import { AS_OF, cacheFor, isPage, isRemembered, TAKE_OVER } from "./rules";
+import { cacheFor, isPage, isRemembered, TAKE_OVER } from "./rules";
+import { recall, shelve } from "./shelf";
 
 declare const self: ServiceWorkerGlobalScope;
 /** The files that every page needs, and a name for this very set of them. */
@@ -13,8 +14,6 @@ const SHELL = SHELL_OF + __SHELL__.version;
 const INDEX = "/index.html";
 /** Their names tell their content. */
 const ASSETS = "/assets/";
-/** Answers that are kept of one user. */
-const MOST_SEEN = 120;
 /** So proxies answer for instances that are gone. */
 const AWAY = new Set([502, 503, 504]);
 const HEADERS_VARY = { ignoreVary: true };
@@ -85,15 +84,5 @@ async function newest(event: FetchEvent, name: string): Promise<Response> {
 }
 
 async function remember(name: string, url: string, response: Response): Promise<void> {
-  const headers = { "Content-Type": response.headers.get("Content-Type") ?? "", [AS_OF]: new Date().toISOString() };
-  const body = await response.blob();
-  const cache = await caches.open(name);
-  await cache.delete(url); // what is put anew is the newest of them
-  await cache.put(url, new Response(body, { headers }));
-  const kept = await cache.keys();
-  for (const old of kept.slice(0, Math.max(0, kept.length - MOST_SEEN))) await cache.delete(old);
-}
-
-async function recall(name: string, url: string): Promise<Response | undefined> {
-  return (await caches.has(name)) ? (await caches.open(name)).match(url) : undefined;
+  await shelve(name, url, await response.blob(), response.headers.get("Content-Type") ?? "");
 }

@@ -1,6 +1,7 @@
 import { RialtoError, type RoomEvent, type Schemas, type Subscription } from "@rialto/client";
 import { untrack } from "svelte";
 import { client, outgoing, rest } from "$lib/market.svelte";
+import { Seen } from "$lib/seen.svelte";
 import { unread } from "$lib/unread.svelte";
 import { foldItems, foldOutline, type Item } from "./fold";
 import type { People } from "./signals.svelte";
@@ -30,6 +31,7 @@ export class Conversation {
   error = $state.raw<unknown>(undefined);
   /** The last message by somebody else that came while the room was open. */
   latest = $state.raw<Item | undefined>(undefined);
+  readonly seen: Seen<RoomView>;
 
   private subscription: Subscription<RoomEvent, Record<string, unknown>> | undefined;
   private marked: Mark = { read_seq: 0, delivered_seq: 0 };
@@ -42,7 +44,13 @@ export class Conversation {
   constructor(
     readonly id: string,
     private readonly people: People,
-  ) {}
+  ) {
+    this.seen = new Seen(
+      `/seen/room/${id}`,
+      () => this.view(),
+      (kept) => this.open(kept),
+    );
+  }
 
   /** Follows the room until the returned function is called. */
   follow(): () => void {
@@ -50,8 +58,10 @@ export class Conversation {
       if (told.room === this.id) this.takeReceipts([told]);
     });
     this.begin();
+    const forget = this.seen.follow();
     return () => {
       stop();
+      forget();
       this.end.abort();
       this.subscription?.unsubscribe();
     };
@@ -61,7 +71,11 @@ export class Conversation {
   readonly begin = (): void => {
     this.error = undefined;
     this.subscription = client.subscribe<`room:${string}`>(`room:${this.id}`, {
-      onSnapshot: (state) => this.open(state as unknown as RoomView),
+      onSnapshot: (state) => {
+        this.open(state as unknown as RoomView);
+        this.seen.changed();
+        void this.refresh();
+      },
       onEvent: (event) => this.take(event),
       onTrouble: () => (this.cutOff = true),
     });
@@ -159,7 +173,14 @@ export class Conversation {
     this.marked = { read_seq: room.read_seq, delivered_seq: room.delivered_seq };
     this.takeReceipts(receipts);
     outgoing.shown(this.id, room.seq);
-    void this.refresh();
+  }
+
+  /** The room as `open` takes it. */
+  private view(): RoomView | undefined {
+    if (this.room === undefined) return undefined;
+    const receipts = [...this.receipts].map(([user, mark]) => ({ user, ...mark }));
+    const read_seq = Math.max(this.room.read_seq, this.marked.read_seq);
+    return { ...this.room, read_seq, messages: this.items.slice(-IN_STATE) as RoomView["messages"], receipts };
   }
 
   private take(event: RoomEvent): void {
@@ -170,6 +191,7 @@ export class Conversation {
     this.meanwhile?.push(event);
     if (this.room) this.room = foldOutline(this.room, event);
     this.items = foldItems(this.items, event);
+    this.seen.changed();
     if (event.type === "message") this.came(event);
     if (event.type === "member_added" || event.type === "revealed") void this.refresh();
   }

@@ -1,5 +1,6 @@
 import type { RoomEvent, Schemas, Subscription } from "@rialto/client";
 import { client, rest, session } from "$lib/market.svelte";
+import { Seen } from "$lib/seen.svelte";
 import { unread } from "$lib/unread.svelte";
 import { foldItems, foldOutline } from "./fold";
 import type { People } from "./signals.svelte";
@@ -7,6 +8,7 @@ import type { People } from "./signals.svelte";
 export type Summary = Schemas["RoomSummary"];
 
 const PAGE = 30;
+const FIRST_PAGE = `/rooms?limit=${PAGE}`;
 /** The rooms whose events are followed while the list is before somebody's eyes: the first ones. */
 const FOLLOWED = 60;
 
@@ -23,6 +25,8 @@ export class RoomList {
   private readonly receipts = new Map<string, [room: string, user: string, read_seq: number]>();
   private readonly end = new AbortController();
   private recount: ReturnType<typeof setTimeout> | undefined;
+  /** What an answer to `fetch` would be now. */
+  private readonly seen = new Seen(`/api/v1${FIRST_PAGE}`, () => ({ items: this.rooms, next_cursor: this.next }));
 
   constructor(private readonly people: People) {}
 
@@ -38,15 +42,16 @@ export class RoomList {
     });
     inbox.closed.catch(() => {});
     // A hidden page hears nothing of rooms, so that the server knows whom to notify.
-    const look = () => (document.hidden ? this.unfollow() : this.reload());
+    const look = () => (document.hidden ? this.unfollowAll() : this.reload());
     document.addEventListener("visibilitychange", look);
-    void this.load();
+    const forget = this.seen.follow();
     return () => {
+      forget();
       document.removeEventListener("visibilitychange", look);
       stopReceipts();
       inbox.unsubscribe();
       this.end.abort();
-      this.unfollow();
+      this.unfollowAll();
       clearTimeout(this.recount);
     };
   }
@@ -76,14 +81,17 @@ export class RoomList {
   private async load(): Promise<void> {
     try {
       const page = await this.fetch("");
-      const fresh = new Set(page.items.map(({ id }) => id));
+      const fresh = new Map(page.items.map(({ id, seq }) => [id, seq]));
       const further = this.next === null ? [] : this.rooms.slice(PAGE).filter(({ id }) => !fresh.has(id));
-      this.rooms = [...page.items, ...further];
+      // What has happened since the answer was given is known already.
+      const newer = new Map(
+        this.rooms.filter(({ id, seq }) => seq > (fresh.get(id) ?? seq)).map((room) => [room.id, room]),
+      );
+      this.rooms = [...newer.values(), ...page.items.filter(({ id }) => !newer.has(id)), ...further];
       for (const receipt of this.receipts.values()) this.wasRead(...receipt);
       if (further.length === 0) this.next = page.next_cursor ?? null;
       this.status = "there";
       this.error = undefined;
-      this.unfollow();
       if (!document.hidden) this.followFirst();
     } catch (error) {
       if (this.end.signal.aborted) return;
@@ -93,11 +101,14 @@ export class RoomList {
   }
 
   private fetch(cursor: string): Promise<{ items: Summary[]; next_cursor?: string | null }> {
-    return rest("GET", `/rooms?limit=${PAGE}${cursor}`, { signal: this.end.signal });
+    return rest("GET", FIRST_PAGE + cursor, { signal: this.end.signal });
   }
 
   private followFirst(): void {
-    for (const { id, seq } of this.rooms.slice(0, FOLLOWED)) {
+    const first = this.rooms.slice(0, FOLLOWED);
+    const ids = new Set(first.map(({ id }) => id));
+    for (const id of this.followed.keys()) if (!ids.has(id)) this.unfollow(id);
+    for (const { id, seq } of first) {
       if (this.followed.has(id)) continue;
       const subscription = client.subscribe<`room:${string}`>(`room:${id}`, {
         after: seq,
@@ -108,9 +119,13 @@ export class RoomList {
     }
   }
 
-  private unfollow(): void {
-    for (const subscription of this.followed.values()) subscription.unsubscribe();
-    this.followed.clear();
+  private unfollow(id: string): void {
+    this.followed.get(id)?.unsubscribe();
+    this.followed.delete(id);
+  }
+
+  private unfollowAll(): void {
+    for (const id of this.followed.keys()) this.unfollow(id);
   }
 
   private take(id: string, event: RoomEvent): void {
@@ -119,6 +134,7 @@ export class RoomList {
     const room = { ...foldOutline(before, event), last_message: this.lastAfter(before, event) };
     if (event.type !== "message") {
       this.change(id, room);
+      this.seen.changed();
       if (event.type === "member_removed" && event.user === before.me)
         this.rooms = this.rooms.filter((each) => each.id !== id);
       return;
@@ -128,6 +144,7 @@ export class RoomList {
     const count = own ? 0 : before.unread + 1;
     const read_seq = own ? event.seq : before.read_seq;
     this.rooms = [{ ...room, unread: count, read_seq }, ...this.rooms.filter((each) => each.id !== id)];
+    this.seen.changed();
     this.countSoon();
   }
 

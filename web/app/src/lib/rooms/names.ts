@@ -11,7 +11,8 @@ export function nameIn(room: Outline, user: string, others: ReadonlyMap<string, 
   if (member?.name) return member.name;
   const known = others.get(user);
   if (known) return known;
-  return isPseudonym(user) ? user : "Somebody who has left";
+  if (isPseudonym(user)) return user;
+  return member ? "Somebody" : "Somebody who has left"; // events of those who come don't tell names
 }
 
 /** The other one in a room of two. */

@@ -4,11 +4,14 @@ import { foldAuction, isHidden } from "$lib/auction";
 import { live, type Live } from "$lib/live.svelte";
 import { client, rest, session } from "$lib/market.svelte";
 import { formatMoney } from "$lib/money";
+import { Seen } from "$lib/seen.svelte";
 import { formatSpan } from "./bidding";
 import type { Mine, Owned, Shown } from "./types";
 
 /** How many events before the newest are fetched for ladder and chart. */
 const HISTORY = 1000;
+/** How many events are kept on this device. */
+const KEPT = 200;
 /** How often at most the reader's own part is asked for. */
 const OWN_MS = 1500;
 /** How often an open negotiation is looked at. */
@@ -16,6 +19,13 @@ const NEGOTIATION_MS = 8000;
 /** How often at most a mere change of price is spoken. */
 const SPOKEN_MS = 10_000;
 const EXTENSION_SHOWN_MS = 12_000;
+
+interface Kept {
+  state: Shown;
+  events: readonly AuctionEvent[];
+  mine?: Mine | undefined;
+  owned?: Owned | undefined;
+}
 
 export interface Extension {
   seq: number;
@@ -39,6 +49,7 @@ export class Floor {
   said = $state("");
   /** Hashes of what came live, for the verification of the log. */
   readonly seen = new Map<number, string>();
+  readonly kept: Seen<Kept>;
 
   private readonly id: string;
   private spoken = 0;
@@ -61,16 +72,30 @@ export class Floor {
       onSnapshot: (state, seq) => {
         this.mine = state.mine;
         this.owned = state.owner;
+        this.kept.changed();
         void this.recall(seq);
       },
       onEvent: (event, state) => {
         this.events = [...this.events, event];
         this.seen.set(event.seq, event.hash);
         if (state !== undefined) this.tell(event, state);
+        this.kept.changed();
         this.refresh();
         onChange(event);
       },
     });
+    this.kept = new Seen<Kept>(
+      `/seen/auction/${id}`,
+      () =>
+        this.auction.state && {
+          state: this.auction.state,
+          events: this.events.slice(-KEPT),
+          mine: this.mine,
+          owned: this.owned,
+        },
+      (kept) => this.show(kept),
+    );
+    $effect(() => this.kept.follow());
     $effect(() => this.listen());
   }
 
@@ -88,14 +113,24 @@ export class Floor {
     const path = `/streams/auction:${encodeURIComponent(this.id)}/events?after=${after}&limit=${HISTORY}`;
     try {
       const { events } = await rest<{ events: AuctionEvent[] }>("GET", path);
-      const known = new Set(this.events.map(({ seq }) => seq));
+      const there = this.events.filter(({ seq }) => seq > after); // what was kept may be long ago
+      const known = new Set(there.map(({ seq }) => seq));
       const fresh = events.filter(({ seq }) => !known.has(seq) && seq <= this.auction.seq);
-      this.events = [...fresh, ...this.events].sort((one, other) => one.seq - other.seq);
+      this.events = [...fresh, ...there].sort((one, other) => one.seq - other.seq);
       this.history = "there";
     } catch {
       this.history = "failed";
     }
   };
+
+  private show({ state, events, mine, owned }: Kept): void {
+    this.auction.state = state;
+    this.auction.seq = state.seq;
+    this.events = events;
+    this.history = "there";
+    this.mine = mine;
+    this.owned = owned;
+  }
 
   private async ask(): Promise<void> {
     this.asked = Date.now();
