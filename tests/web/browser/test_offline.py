@@ -182,10 +182,14 @@ async def test_an_auction_opens_without_a_server_as_it_was_last_seen(person: Peo
         page = ann.page
         await open_live(ann, "/")
         await watched_over(page)
+        await open_live(ann, "/notifications")
+        await posted.bid(bob.api, 90_000)
+        news = page.get_by_role("link").filter(has_text="Bob bids €900.00")
+        await expect(news).to_be_visible()
+        await kept(page, ann, "/api/v1/notifications?limit=30", "90000")
         await open_live(ann, posted.path)
-        await expect(price(page)).to_be_visible()
-        for one, amount in ((bob, 90_000), (cleo, 85_000)):
-            await posted.bid(one.api, amount)
+        await expect(price(page)).to_have_text("€900.00")
+        await posted.bid(cleo.api, 85_000)
         await shows(page, await bids_of(posted, eve.api))
         await kept(page, ann, f"/seen/auction/{posted.auction}", '"amount":85000')
 
@@ -196,6 +200,8 @@ async def test_an_auction_opens_without_a_server_as_it_was_last_seen(person: Peo
             await shows(page, await bids_of(posted, eve.api))
             await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
             await ann.portraits("auction-away")
+            await page.goto("/notifications")
+            await expect(news).to_be_visible()
             await page.goto(other.path)
             await expect(page.get_by_text("Rialto can't be reached right now.")).to_be_visible()
             await page.goto(posted.path)

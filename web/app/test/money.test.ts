@@ -30,6 +30,10 @@ test.each([
   ["1,250", "JPY", 1250],
   ["0.01", "EUR", 1],
   ["5.", "EUR", 500],
+  ["۱۲۵۰٫۵", "EUR", 125_050],
+  ["\u200e€۱٬۲۵۰٫۵۰", "EUR", 125_050],
+  ["١٢٥٠", "EUR", 125_000],
+  ["१२५०", "EUR", 125_000],
 ])("%s in %s is %d", (typed, currency, amount) => {
   expect(parseMoney(typed, currency)).toBe(amount);
 });

@@ -1,3 +1,5 @@
+import { wordsLocale } from "./locale";
+
 /** The codes of ISO 4217 that name money people pay with: those the market takes. */
 export const CURRENCIES: readonly string[] = (
   "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP " +
@@ -7,3 +9,7 @@ export const CURRENCIES: readonly string[] = (
   "SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG " +
   "XOF XPF YER ZAR ZMW ZWG"
 ).split(" ");
+
+const names = new Intl.DisplayNames(wordsLocale, { type: "currency" });
+
+export const currencyName = (code: string): string => names.of(code) ?? code;

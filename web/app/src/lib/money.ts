@@ -37,6 +37,9 @@ export function moneyParts(amount: number, currency: string): [before: string, f
     : [join(parts.slice(0, from)), join(parts.slice(from, to)), join(parts.slice(to))];
 }
 
+/** The noughts of Arabic, Persian, Devanagari, Bengali and full-width digits. */
+const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xff10];
+
 /**
  * What somebody has typed as an amount, in minor units; undefined if it isn't one, or has more digits than the currency.
  *
@@ -44,13 +47,28 @@ export function moneyParts(amount: number, currency: string): [before: string, f
  * divider of thousands, or the currency knows no such digits.
  */
 export function parseMoney(text: string, currency: string): number | undefined {
-  const typed = text.replace(/[\s\u00a0\u202f'’]/gu, "").replace(/^\p{Sc}|\p{Sc}$|^[A-Z]{3}|[A-Z]{3}$/gu, "");
+  const typed = withLatinDigits(text)
+    .replace(/[\s\u00a0\u202f\u200e\u200f\u061c'’]/gu, "")
+    .replace(/^\p{Sc}|\p{Sc}$|^[A-Z]{3}|[A-Z]{3}$/gu, "");
   if (!/^\d[\d.,]*$/.test(typed)) return undefined;
   const digits = minorDigits(currency);
   const [whole, part] = divide(typed, digits);
   if (!/^\d+$/.test(whole) || !/^\d*$/.test(part) || part.length > digits) return undefined;
   const amount = Number(whole + part.padEnd(digits, "0"));
   return Number.isSafeInteger(amount) ? amount : undefined;
+}
+
+/** Digits of some other scripts, and the signs that divide them, as they are known here. */
+function withLatinDigits(text: string): string {
+  const latin = (digit: string) => {
+    const code = digit.codePointAt(0) ?? 0;
+    const zero = ZEROS.find((it) => code >= it && code < it + 10);
+    return zero === undefined ? digit : String(code - zero);
+  };
+  return text
+    .replace(/\p{Nd}/gu, latin)
+    .replaceAll("\u066b", ".")
+    .replaceAll("\u066c", ",");
 }
 
 function divide(typed: string, digits: number): [whole: string, part: string] {

@@ -1,16 +1,18 @@
+import { wordsLocale } from "./locale";
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const precise = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short" });
-const short = new Intl.DateTimeFormat(undefined, { dateStyle: "short" });
-const long = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const relative = new Intl.RelativeTimeFormat(wordsLocale, { numeric: "auto" });
+const absolute = new Intl.DateTimeFormat(wordsLocale, { dateStyle: "medium", timeStyle: "short" });
+const precise = new Intl.DateTimeFormat(wordsLocale, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(wordsLocale, { timeStyle: "short" });
+const day = new Intl.DateTimeFormat(wordsLocale, { dateStyle: "medium" });
+const weekday = new Intl.DateTimeFormat(wordsLocale, { weekday: "short" });
+const short = new Intl.DateTimeFormat(wordsLocale, { dateStyle: "short" });
+const long = new Intl.DateTimeFormat(wordsLocale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 export type When = string | number;
 

@@ -1,6 +1,7 @@
 import type { Schemas, UserEvent } from "@rialto/client";
 import { client, session } from "$lib/market.svelte";
 import { Pages } from "$lib/pages.svelte";
+import { Seen } from "$lib/seen.svelte";
 import type { Notice } from "./describe";
 
 export interface Entry {
@@ -14,21 +15,31 @@ export interface Entry {
 
 type Line = Omit<Schemas["Notification"], "read"> & { read?: boolean };
 
+const FIRST_PAGE = "/notifications?limit=30";
+
 /** One's notifications, the newest first: pages of what was, and what comes. */
 export class Notices {
   readonly pages = new Pages<Schemas["Notification"]>(
-    () => "/notifications?limit=30",
+    () => FIRST_PAGE,
     ({ seq }) => seq,
   );
   private came = $state.raw<readonly Line[]>([]);
   private replaced = $state.raw<ReadonlySet<number>>(new Set());
   private readTo = $state(0);
+  /** What the server would answer now. */
+  private readonly seen = new Seen(`/api/v1${FIRST_PAGE}`, () => ({
+    items: this.lines.map((line) => ({ ...line, read: line.read === true || line.seq <= this.readTo })),
+    next_cursor: this.pages.next,
+    unread: this.entries.filter(({ unread }) => unread).length,
+  }));
 
-  readonly entries: readonly Entry[] = $derived.by(() => {
+  private readonly lines: readonly Line[] = $derived.by(() => {
     const paged = new Set(this.pages.items.map(({ seq }) => seq));
     const lines: Line[] = [...this.came.filter(({ seq }) => !paged.has(seq)), ...this.pages.items];
-    return lines
-      .filter(({ seq }) => !this.replaced.has(seq))
+    return lines.filter(({ seq }) => !this.replaced.has(seq));
+  });
+  readonly entries: readonly Entry[] = $derived.by(() => {
+    return this.lines
       .map(({ seq, t, kind, data, read }) => ({
         seq,
         t,
@@ -49,7 +60,11 @@ export class Notices {
       onEvent: (event) => this.take(event),
     });
     subscription.closed.catch(() => {}); // a session that is over leads to sign-in
-    return () => subscription.unsubscribe();
+    const forget = this.seen.follow();
+    return () => {
+      forget();
+      subscription.unsubscribe();
+    };
   }
 
   async readAll(): Promise<void> {
@@ -58,6 +73,7 @@ export class Notices {
   }
 
   private take(event: UserEvent): void {
+    if (event.type !== "opened") this.seen.changed();
     if (event.type === "read") this.readTo = Math.max(this.readTo, event.up_to);
     if (event.type !== "notification") return;
     const { seq, t, type, kind, data, replaces } = event;
