@@ -117,6 +117,17 @@ async def test_a_first_visit_is_kept(person: People, market: Cluster) -> None:
             await live(page)
 
 
+async def test_a_form_stays_while_the_rest_of_the_page_is_fetched_anew(person: People, market: Cluster) -> None:
+    ann = await person("Ann", role="client")
+    posted = await post(ann.api)
+    page = ann.page
+    await page.goto(f"/jobs/new?edit={posted.job}")
+    await page.get_by_label("Description").fill("Typed on a first visit")
+    await watched_over(page)  # from now on it keeps what is fetched, so all is fetched again
+    await kept(page, ann, "/api/v1/jobs?")
+    await expect(page.get_by_label("Description")).to_have_value("Typed on a first visit")
+
+
 async def test_a_room_opens_without_a_server_with_all_that_was_said_before_its_eyes(
     person: People, market: Cluster
 ) -> None:

@@ -8,10 +8,16 @@ export class Resource<T> {
   loading = $state(true);
   private stop: AbortController | undefined;
 
-  /** `load` is run again whenever what it reads changes. */
-  constructor(private readonly load: (signal: AbortSignal) => Promise<T>) {
+  /**
+   * `load` is run again whenever what it reads changes, and when the server is back, since what was shown meanwhile may be old;
+   * not for that with `begun`: then it is what somebody goes on from.
+   */
+  constructor(
+    private readonly load: (signal: AbortSignal) => Promise<T>,
+    { begun = false } = {},
+  ) {
     $effect(() => {
-      void offline.returns; // what was shown meanwhile may be old
+      if (!begun) void offline.returns;
       void this.run();
       return () => this.stop?.abort();
     });
