@@ -143,11 +143,21 @@ async def test_proposals_are_negotiated_and_one_is_chosen(person: People) -> Non
     await press(hers, re.compile("^Choose"))
     await press(hers.get_by_role("dialog"), "Award the job")
     await shows(page, "You have won")
-    await press(page, "Accept the job")
+    await press(page, "Decline…")
+    await press(page.get_by_role("dialog"), "Decline the job")
+    await press(hers, "Reopen…")
+    await press(hers.get_by_role("dialog"), "Reopen")
+    await expect(page.get_by_text("is in.")).to_have_count(0)  # it was declined, and doesn't count any more
+    await ticket(page).get_by_label("Your amount").fill("840")
+    await press(ticket(page), "Send proposal")
+    await shows(ticket(page), "Your offer of €840.00 is in.")
+    await press(hers, re.compile("^Choose"))
+    await press(hers.get_by_role("dialog"), "Award the job")
+    await press(page, "Accept the job")  # another answer than the first one
     await shows(page, re.compile("You have accepted"))
     await shows(hers, "The winner has accepted, and the work is under way.")
     await hers.get_by_role("link", name=re.compile("^Notifications, ")).click()
-    await expect(hers.get_by_role("link").filter(has_text="Ann accepts the job at €850.00")).to_be_visible()
+    await expect(hers.get_by_role("link").filter(has_text="Ann accepts the job at €840.00")).to_be_visible()
 
 
 async def test_the_client_cancels(person: People) -> None:

@@ -64,7 +64,7 @@ export class Connection {
 
   /** Whether the server is known to be out of reach; not while it is still to be seen. */
   get away(): boolean {
-    return this.state !== "live" && (this.state !== "connecting" || !this.reachable);
+    return this.state === "offline" || this.state === "reconnecting";
   }
 
   private note(reachable: boolean): void {
@@ -76,6 +76,6 @@ export class Connection {
     const connected = this.way === "socket" ? this.transport !== undefined : this.reachable;
     if (connected) return "live"; // also to a market on this device, which needs no network
     if (!navigator.onLine) return "offline";
-    return this.wasLive ? "reconnecting" : "connecting";
+    return this.wasLive || !this.reachable ? "reconnecting" : "connecting";
   }
 }

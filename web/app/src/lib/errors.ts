@@ -24,6 +24,10 @@ export const mayHelpToRetry = (error: unknown): boolean => !(error instanceof Ri
 export const isMissing = (error: unknown): boolean =>
   error instanceof RialtoError && (error.code === "NOT_FOUND" || error.code.endsWith("_NOT_FOUND"));
 
+/** Whether nobody knows if it has been carried out: it may have, before the answer was lost. */
+export const isLost = (error: unknown): boolean =>
+  error instanceof RialtoError && (error.code === "DISCONNECTED" || error.code === "UNAVAILABLE");
+
 export type FieldErrors = Record<string, string>;
 
 /** What is wrong with each field of a form, by its name with dots: `auction.end_at`, `skills.0`. */

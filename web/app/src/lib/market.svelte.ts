@@ -9,6 +9,7 @@ const KEPT = "rialto.session";
 const LEFT = "rialto.left";
 /** So soon after it a login that has ended was ended by that. */
 const LEFT_MS = 10_000;
+const READING_MS = 8000;
 
 interface Kept {
   tokens: Tokens;
@@ -106,7 +107,11 @@ export async function signOut(): Promise<void> {
 }
 
 /** A call of the REST interface, typed by its answer: `rest<Schemas["JobOut"]>("GET", "/jobs/1")`. */
-export const rest = <T>(...call: Parameters<Client["rest"]>): Promise<T> => client.rest<T>(...call);
+export function rest<T>(...[method, path, call]: Parameters<Client["rest"]>): Promise<T> {
+  // What is only to be shown isn't waited for as long as what is to be done: it is asked for again when the server is back.
+  const patience = method === "GET" ? { patience_ms: navigator.onLine ? READING_MS : 0 } : {};
+  return client.rest<T>(method, path, { ...patience, ...call });
+}
 
 /** Begins what every page needs. */
 export function openMarket(): void {

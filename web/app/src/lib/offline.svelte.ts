@@ -1,3 +1,4 @@
+import { isLost } from "./errors";
 import { AS_OF, isOthers, TAKE_OVER } from "../sw/rules";
 
 const LOOK_EVERY_MS = 30 * 60_000;
@@ -11,6 +12,8 @@ class Offline {
   /** A new version is there, and waits. */
   waiting = $state.raw<ServiceWorker | undefined>(undefined);
   private leaving = false;
+  /** Something could not be had at all. */
+  private missed = false;
 
   /** Returns whether an answer came from the server, now. */
   note(response: Response): boolean {
@@ -20,10 +23,16 @@ class Offline {
     return false;
   }
 
+  /** Something could not be fetched: if that was for want of the server, it is asked for again when that is back. */
+  miss(error: unknown): void {
+    this.missed ||= isLost(error);
+  }
+
   /** The server is back. */
   returned(): void {
-    if (this.asOf === undefined) return;
+    if (this.asOf === undefined && !this.missed) return;
     this.asOf = undefined;
+    this.missed = false;
     this.returns += 1;
   }
 

@@ -62,7 +62,9 @@ export class Pages<T> {
       this.next = page.next_cursor ?? undefined;
       return page;
     } catch (error) {
-      if (!signal.aborted) this.error = error;
+      if (signal.aborted) return undefined;
+      this.error = error;
+      offline.miss(error);
       return undefined;
     } finally {
       if (!signal.aborted) this.loading = false;

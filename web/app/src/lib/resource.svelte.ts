@@ -37,7 +37,9 @@ export class Resource<T> {
       const value = await loading;
       if (!signal.aborted) this.value = value;
     } catch (error) {
-      if (!signal.aborted) this.error = error;
+      if (signal.aborted) return;
+      this.error = error;
+      offline.miss(error);
     } finally {
       if (!signal.aborted) this.loading = false;
     }

@@ -1,5 +1,5 @@
 import { RialtoError } from "@rialto/client";
-import { fieldErrors, type FieldErrors } from "$lib/errors";
+import { fieldErrors, type FieldErrors, isLost } from "$lib/errors";
 import { client } from "$lib/market.svelte";
 import { type Refusal, refusal } from "./bidding";
 import type { Floor } from "./floor.svelte";
@@ -36,7 +36,11 @@ export class Bidding {
   /** What is still true of the last bid: the price may have moved on since, and the rest of the page tells that. */
   readonly told: Placed | undefined = $derived.by(() => {
     const { placed } = this;
-    return placed?.price == null || placed.price === this.floor.state?.price ? placed : undefined;
+    if (placed?.price != null) return placed.price === this.floor.state?.price ? placed : undefined;
+    // Of a hidden auction nothing is told but what one has there oneself.
+    const last = this.floor.mine?.bids[0];
+    const gone = last?.amount === placed?.wish.amount && last?.status !== "active";
+    return gone ? undefined : placed;
   });
 
   constructor(
@@ -91,7 +95,7 @@ export class Bidding {
     const state = this.floor.state;
     if (state === undefined) return;
     const said = refusal(error, state);
-    const unsure = error instanceof RialtoError && (error.code === "DISCONNECTED" || error.code === "UNAVAILABLE");
+    const unsure = isLost(error);
     this.attempt = unsure ? { ...attempt, state: "unsure" } : undefined;
     if (said.confirm) this.jump = wish;
     else if (error instanceof RialtoError && error.code === "VALIDATION_FAILED") this.wrong = fieldErrors(error);

@@ -2,6 +2,7 @@ import type { AuctionEvent } from "@rialto/client";
 import type { AuctionState } from "$lib/auction";
 import { formatMoney } from "$lib/money";
 import { formatPrecise } from "$lib/time";
+import { counted } from "$lib/words";
 import { formatSpan } from "./bidding";
 
 const OUTCOMES = {
@@ -14,7 +15,7 @@ const OUTCOMES = {
 const FIELDS: Record<string, string> = { budget: "budget", description: "description", skills: "skills" };
 
 /** An event other than a bid, in words; undefined for what goes without saying. */
-export function noteOf(event: AuctionEvent, { currency }: AuctionState): string | undefined {
+export function noteOf(event: AuctionEvent, { currency, format }: AuctionState): string | undefined {
   const money = (amount: number | null) => (amount === null ? "" : ` at ${formatMoney(amount, currency)}`);
   switch (event.type) {
     case "bid":
@@ -27,7 +28,7 @@ export function noteOf(event: AuctionEvent, { currency }: AuctionState): string 
           : `${event.bids.length} sealed bids were opened.`;
       return "The auction was opened.";
     case "counted":
-      return event.bid_count === 1 ? "There is one submission now." : `There are ${event.bid_count} submissions now.`;
+      return `There ${event.bid_count === 1 ? "is" : "are"} ${counted(event.bid_count, format === "proposal" ? "proposal" : "sealed bid")} now.`;
     case "extended": {
       const by = formatSpan(Date.parse(event.end_at) - Date.parse(event.previous_end_at));
       return `Extended by ${by}: it ends on ${formatPrecise(event.end_at)}.`;
