@@ -18,9 +18,10 @@ from tests.web.browser.scenes import ENDED, GONE, bids_of, brand, branded, live,
 
 _SEEN = """async ([name, path]) => {
     if (!(await caches.has(name))) return [];
-    const found = await (await caches.open(name)).matchAll();
-    const urls = (await (await caches.open(name)).keys()).map((request) => request.url);
-    return Promise.all(found.filter((_, place) => urls[place].includes(path)).map((response) => response.text()));
+    const cache = await caches.open(name);
+    const keys = (await cache.keys()).filter((request) => request.url.includes(path));
+    const found = await Promise.all(keys.map((key) => cache.match(key)));
+    return Promise.all(found.filter((response) => response !== undefined).map((response) => response.text()));
 }"""
 """What is kept under paths that contain this one."""
 _SHELLS = "async () => (await caches.keys()).filter((name) => name.startsWith('shell '))"

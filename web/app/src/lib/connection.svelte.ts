@@ -24,12 +24,15 @@ export class Connection {
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     try {
       const response = await globalThis.fetch(input, init);
-      const now = offline.note(response);
-      this.note(now && !GONE.has(response.status));
+      const now = offline.note(response) && !GONE.has(response.status);
+      this.note(now);
       if (!now) this.askAgain();
       return response;
     } catch (error) {
-      if (init?.signal?.aborted !== true) this.note(false);
+      if (init?.signal?.aborted !== true) {
+        this.note(false);
+        this.askAgain();
+      }
       throw error;
     }
   };
@@ -54,7 +57,7 @@ export class Connection {
     this.look();
   }
 
-  /** An old answer, although the page is live: it is asked for again in a while. */
+  /** An old answer or none: if the page is live all the same, it is asked for again in a while. */
   private askAgain(): void {
     clearTimeout(this.asking);
     this.asking = setTimeout(() => {

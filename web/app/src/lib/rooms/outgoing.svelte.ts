@@ -23,6 +23,8 @@ export interface Refused {
 export class Outgoing {
   departing = $state.raw<readonly Departing[]>([]);
   refused = $state.raw<readonly Refused[]>([]);
+  /** How far rooms were shown: a room may have a message before the ack of it is here. */
+  private readonly reached = new Map<string, number>();
   private keys = 0;
   private of: string | undefined;
 
@@ -45,6 +47,7 @@ export class Outgoing {
   /** For the client's `onSent`. */
   wasSent(message: Message, sent: Sent): void {
     this.departing = this.departing.map((one) => (one.message === message ? { ...one, seq: sent.seq } : one));
+    this.clear(message.room);
   }
 
   /** For the client's `onRefused`. */
@@ -70,10 +73,14 @@ export class Outgoing {
 
   /** Everything up to a seq of a room is shown there. */
   shown(room: string, seq: number): void {
-    if (this.departing.some((one) => one.message.room === room && one.seq !== undefined && one.seq <= seq))
-      this.departing = this.departing.filter(
-        (one) => one.message.room !== room || one.seq === undefined || one.seq > seq,
-      );
+    this.reached.set(room, seq);
+    this.clear(room);
+  }
+
+  private clear(room: string): void {
+    const reached = this.reached.get(room) ?? 0;
+    const isThere = ({ message, seq }: Departing) => message.room === room && seq !== undefined && seq <= reached;
+    if (this.departing.some(isThere)) this.departing = this.departing.filter((one) => !isThere(one));
   }
 
   /** Drops a refused message. */
