@@ -66,7 +66,7 @@ async def test_a_talk_with_typing_receipts_and_edit(person: People, market: Clus
     await bob.page.get_by_role("button", name="1 new message").click()
     await expect(state.get_by_label("Read")).to_be_visible()
 
-    await state.get_by_role("button", name=re.compile("Actions for the message of yours")).click()
+    await state.get_by_role("button", name=re.compile("Actions for your message")).click()
     await ann.page.get_by_role("button", name="Edit").click()
     await ann.page.get_by_label("Change your message").fill("Are you here?")
     await ann.page.get_by_role("button", name="Save").click()

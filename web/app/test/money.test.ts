@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatMoney, minorDigits, parseMoney } from "../src/lib/money";
+import { amountTrouble, formatMoney, minorDigits, parseMoney } from "../src/lib/money";
 
 test("currencies have their own digits", () => {
   expect(["EUR", "JPY", "BHD"].map(minorDigits)).toEqual([2, 0, 3]);
@@ -59,4 +59,14 @@ test.each([
 test("digits that the currency doesn't have are refused", () => {
   expect(parseMoney("1.5", "JPY")).toBeUndefined();
   expect(parseMoney("1.234,567", "EUR")).toBeUndefined();
+});
+
+test.each([
+  [" ", "Enter an amount."],
+  ["many", "That isn't an amount, such as €125.00."],
+  ["0", "That isn't an amount, such as €125.00."],
+  ["99999999999999999", "That is too much."],
+  ["90,071,992,547,409.91", undefined],
+])("of %j is said: %s", (typed, text) => {
+  expect(amountTrouble(typed, "EUR")).toBe(text);
 });

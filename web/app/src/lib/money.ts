@@ -47,6 +47,19 @@ const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xff10];
  * divider of thousands, or the currency knows no such digits.
  */
 export function parseMoney(text: string, currency: string): number | undefined {
+  const amount = read(text, currency);
+  return Number.isSafeInteger(amount) ? amount : undefined;
+}
+
+/** What is wrong with a typed amount, which has to be above zero; undefined if nothing is. */
+export function amountTrouble(text: string, currency: string): string | undefined {
+  if (text.trim() === "") return "Enter an amount.";
+  const amount = read(text, currency);
+  if (amount === undefined || amount === 0) return `That isn't an amount, such as ${exampleMoney(currency)}.`;
+  return Number.isSafeInteger(amount) ? undefined : "That is too much.";
+}
+
+function read(text: string, currency: string): number | undefined {
   const typed = withLatinDigits(text)
     .replace(/[\s\u00a0\u202f\u200e\u200f\u061c'’]/gu, "")
     .replace(/^\p{Sc}|\p{Sc}$|^[A-Z]{3}|[A-Z]{3}$/gu, "");
@@ -54,8 +67,7 @@ export function parseMoney(text: string, currency: string): number | undefined {
   const digits = minorDigits(currency);
   const [whole, part] = divide(typed, digits);
   if (!/^\d+$/.test(whole) || !/^\d*$/.test(part) || part.length > digits) return undefined;
-  const amount = Number(whole + part.padEnd(digits, "0"));
-  return Number.isSafeInteger(amount) ? amount : undefined;
+  return Number(whole + part.padEnd(digits, "0"));
 }
 
 /** Digits of some other scripts, and the signs that divide them, as they are known here. */

@@ -1,7 +1,7 @@
 import type { Schemas } from "@rialto/client";
 import type { FieldErrors } from "$lib/errors";
 import { fromLocalInput } from "$lib/localtime";
-import { exampleMoney, parseMoney } from "$lib/money";
+import { amountTrouble, parseMoney } from "$lib/money";
 import { directionOf, isOpenFormat, type JobForm } from "./form";
 
 type NewJob = Schemas["NewJob"];
@@ -25,7 +25,7 @@ export function makeBody(form: JobForm, now: number, draft: boolean): Made {
   const money = (text: string, at: string): number | null => {
     if (text.trim() === "") return null;
     const amount = parseMoney(text, form.currency);
-    if (amount === undefined) wrong(at, moneyHint(form.currency));
+    if (amount === undefined) wrong(at, amountTrouble(text, form.currency) ?? "");
     return amount ?? null;
   };
 
@@ -60,8 +60,6 @@ export function makeBody(form: JobForm, now: number, draft: boolean): Made {
 
 type Money = (text: string, at: string) => number | null;
 type Wrong = (at: string, text: string) => void;
-
-const moneyHint = (currency: string) => `Type an amount such as ${exampleMoney(currency)}.`;
 
 function makeBudget(form: JobForm, money: Money, wrong: Wrong): NewJob["budget"] {
   const min = money(form.budget_min, "budget.min");
