@@ -4,6 +4,7 @@ import { foldAuction, isHidden } from "$lib/auction";
 import { live, type Live } from "$lib/live.svelte";
 import { client, rest, session } from "$lib/market.svelte";
 import { formatMoney } from "$lib/money";
+import { offline } from "$lib/offline.svelte";
 import { Seen } from "$lib/seen.svelte";
 import { formatSpan } from "./bidding";
 import type { Mine, Owned, Shown } from "./types";
@@ -96,6 +97,10 @@ export class Floor {
       (kept) => this.show(kept),
     );
     $effect(() => this.kept.follow());
+    $effect(() => {
+      void offline.returns;
+      untrack(() => this.history === "failed" && void this.recall());
+    });
     $effect(() => this.listen());
   }
 
@@ -118,8 +123,9 @@ export class Floor {
       const fresh = events.filter(({ seq }) => !known.has(seq) && seq <= this.auction.seq);
       this.events = [...fresh, ...there].sort((one, other) => one.seq - other.seq);
       this.history = "there";
-    } catch {
+    } catch (error) {
       this.history = "failed";
+      offline.miss(error);
     }
   };
 
