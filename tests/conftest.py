@@ -7,6 +7,8 @@ running ones. Other RIALTO_* variables of the caller's shell are removed, so tha
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import os
 import secrets
 import socket
@@ -53,6 +55,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
         items[:] = [item for item in items if not item.get_closest_marker("soak")]
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Let a coroutine that hangs fail alone, and show where, well before pytest-timeout ends the whole process."""
+    if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(test := item.obj):
+        return
+    marker = item.get_closest_marker("timeout")
+    whole_s = float(marker.args[0] if marker else item.config.getoption("timeout") or item.config.getini("timeout"))
+
+    @functools.wraps(test)
+    async def limited(**fixtures: object) -> None:
+        async with asyncio.timeout(0.75 * whole_s):
+            await test(**fixtures)
+
+    item.obj = limited
 
 
 @pytest.fixture(scope="session", autouse=True)

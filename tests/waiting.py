@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def until(look: Callable[[], T | Awaitable[T]], pause_s: float = 0.02) -> T:
-    """What `look` answers, as soon as it is true. There is no limit but the test's own (pytest-timeout)."""
+    """What `look` answers, as soon as it is true. There is no limit but the test's own."""
     while True:
         answer = look()
         if isinstance(answer, Awaitable):
