@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from handlers.bidding.events import AuctionTerms, Envelope
 from server.web.fields import Answer, Body, Id, Moment, Printable, Timestamp
 from server.web.paging import PageQuery
 
@@ -131,28 +132,140 @@ class Retracted(Answer):
     replayed: bool | None = None
 
 
+class Reserve(Answer):
+    """The reserve of an auction, with what proves that it was fixed from the beginning."""
+
+    amount: int
+    salt: str = Field(
+        description="hexadecimal; SHA-256 over its 32 bytes and the decimal digits of the amount is `reserve_commitment`"
+    )
+
+
+class Award(Answer):
+    """To whom an auction went."""
+
+    bidder: str = Field(description="pseudonym")
+    amount: int | None = Field(description="null where it isn't public")
+    accept_by: Timestamp
+    accepted: bool
+
+
+class OwnBid(Answer):
+    """A bid of the caller's."""
+
+    seq: int = Field(description="of the bid's event; in hidden formats the caller's own ordinal")
+    t: Timestamp
+    kind: Literal["exact", "auto"]
+    amount: int
+    status: Literal["active", "suspended", "retracted", "replaced"]
+
+
+class Offer(Answer):
+    """A proposal."""
+
+    seq: int = Field(description="which of its bidder's proposals it is")
+    t: Timestamp
+    amount: int
+    delivery_days: int | None
+    cover_letter: str | None
+
+
+class Counter(Answer):
+    """The last counter-offer between the client and a bidder."""
+
+    by: Literal["client", "bidder"]
+    t: Timestamp
+    amount: int
+    delivery_days: int | None
+    message: str | None
+
+
+class OwnAward(Answer):
+    """An award to the caller."""
+
+    amount: int | None
+    accept_by: Timestamp
+    accepted: bool
+
+
+class OwnView(Answer):
+    """What a bidder sees of itself."""
+
+    pseudonym: str | None = Field(description="null while it would tell how many bid")
+    bids: list[OwnBid] = Field(description="the newest first, at most 100")
+    limit: int | None = Field(description="the own best amount that counts")
+    rank: int | None = Field(description="from 1; null without a bid that counts, and while the format hides it")
+    leading: bool | None = Field(description="null while the format hides it")
+    suspended: bool = Field(description="whether bids wait for a yes to the changed job")
+    offer: Offer | None = Field(description="of proposals: the one that stands")
+    counter: Counter | None
+    award: OwnAward | None
+
+
+class Bidder(Answer):
+    """Who is behind a pseudonym."""
+
+    id: str
+    name: str | None
+
+
+class Proposal(Offer):
+    """A proposal as the client sees it."""
+
+    bidder: str = Field(description="pseudonym")
+    user: str | None = Field(description="the bidder's id")
+    suspended: bool
+    counter: Counter | None
+
+
+class OwnerView(Answer):
+    """What the client and admins see beyond the public."""
+
+    bidders: dict[str, Bidder] = Field(description="by pseudonym; nobody while a sealed auction runs")
+    reserve_amount: int | None
+    bid_count: int | None = Field(description="null while it is secret from the client, too")
+    offers: list[Proposal] | None = Field(description="of proposals: best first; null in other formats")
+
+
 class AuctionView(Answer):
     """An auction as the caller may see it."""
-
-    model_config = ConfigDict(extra="allow", serialize_by_alias=True)
 
     id: str
     job: str
     format: Literal["reverse", "english", "sealed", "proposal"]
     status: Literal["scheduled", "open", "paused", "closed", "awarded", "accepted", "cancelled"]
+    phase: Literal["open", "paused", "closed", "awarded", "accepted", "cancelled"] = Field(
+        description="the status as far as events tell it, without what the time adds"
+    )
     direction: Literal["forward", "reverse"]
     currency: str
+    visibility: Literal["public", "invited"]
     seq: int
-    price: int | None
-    leader: str | None = Field(description="pseudonym")
+    terms: AuctionTerms
     start_at: Timestamp
     end_at: Timestamp
+    hard_end_at: Timestamp | None = Field(description="no extension passes it")
+    paused_at: Timestamp | None
+    price: int | None
+    leader: str | None = Field(description="pseudonym")
     bid_count: int | None = Field(description="null while it is secret")
     min_next: int | None = Field(description="the weakest amount that a challenger may bid now")
     reserve_met: bool | None
-    terms: dict[str, Any]
-    mine: dict[str, Any] | None = Field(None, description="the caller's own bids, limit, rank and whether it leads")
-    owner: dict[str, Any] | None = Field(None, description="for the client: who the bidders are, offers, the reserve")
+    reserve_commitment: str | None = Field(description="fixes the reserve without telling it")
+    reserve: Reserve | None = Field(description="told at the close")
+    revision: int = Field(description="of the job, that bids are for")
+    outcome: Literal["sold", "reserve_not_met", "no_bids", "undecided"] | None
+    winner: str | None = Field(description="pseudonym")
+    award: Award | None
+    envelopes: list[Envelope] | None = Field(description="a sealed auction's bids, once opened, best first")
+    mine: OwnView | None = Field(None, description="the caller's own bids, limit, rank and whether it leads")
+    owner: OwnerView | None = Field(None, description="for the client: who the bidders are, offers, the reserve")
+
+
+class EnteredAuction(AuctionView):
+    """An auction in which the caller has bid, as the caller may see it."""
+
+    mine: OwnView
 
 
 class OwnBidsQuery(PageQuery):
@@ -178,4 +291,4 @@ class OwnBids(Answer):
 
     joined_at: Timestamp = Field(description="of the first bid")
     job: BidJob
-    auction: AuctionView
+    auction: EnteredAuction

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from server.background import end, run_for_ever
 from server.clock import new_id, to_rfc3339
 from server.context import Context
 from server.settings import Settings
+from server.web.router import Route
 
 PASSWORD = "correct horse battery"
 MINUTE_MS = 60_000
@@ -47,7 +49,20 @@ class Market:
             headers["Idempotency-Key"] = key
         options = {} if body is None else {"json": body}
         async with self.http.request(method, "/api/v1" + path, headers=headers, **options) as response:
-            return response.status, await response.json(content_type=None) if response.status != 204 else None
+            if response.status == 204:
+                return 204, None
+            answer = await response.json(content_type=None)
+        if response.ok:
+            self._as_described(method, path.partition("?")[0], answer)
+        return response.status, answer
+
+    def _as_described(self, method: str, path: str, answer: Any) -> None:
+        """Check that an answer has what its route's description says, and nothing else."""
+        routes = [route for route in self.context.router if route.method == method and _fits(route, path)]
+        model = min(routes, key=lambda route: len(route.path_parameters)).answer
+        if model is not None:
+            described = model.model_validate(answer)
+            assert described.model_dump(mode="json", by_alias=True, exclude_unset=True) == answer
 
     async def text(self, path: str, who: Person | None = None) -> str:
         """The text of a successful answer."""
@@ -110,6 +125,10 @@ class Market:
     def later(self, ms: int) -> str:
         """A time `ms` from now."""
         return to_rfc3339(self.context.clock.now() + ms)
+
+
+def _fits(route: Route, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.template), "/api/v1" + path) is not None
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ const open: AuctionState = {
   format: "reverse",
   direction: "reverse",
   currency: "EUR",
+  visibility: "public",
   terms,
   start_at: terms.start_at,
   end_at: terms.end_at,

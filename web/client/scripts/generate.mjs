@@ -44,7 +44,7 @@ function successes(document) {
 }
 
 await mkdir(folder, { recursive: true });
-const rest = HEAD + astToString(await openapiTS(successes(await read(openapi))));
+const rest = HEAD + astToString(await openapiTS(successes(await read(openapi)), { defaultNonNullable: false }));
 const live =
   HEAD +
   (await compile(definitions(await read(asyncapi)), "AsyncapiSchemas", {

@@ -2,40 +2,12 @@ import type { AuctionEvent, Schemas } from "@rialto/client";
 
 type Terms = Schemas["AuctionTerms"];
 
-export type AuctionStatus = Schemas["AuctionView"]["status"];
+type View = Schemas["AuctionView"];
 
-/** The state of an `auction:` stream, the same for everybody. */
-export interface AuctionState {
-  seq: number;
-  /** The status as far as events tell it; see `statusAt` for what the time adds. */
-  phase: AuctionStatus;
-  job: string;
-  format: Terms["format"];
-  direction: Terms["direction"];
-  currency: string;
-  terms: Terms;
-  start_at: string;
-  end_at: string;
-  hard_end_at: string | null;
-  paused_at: string | null;
-  price: number | null;
-  /** A pseudonym. */
-  leader: string | null;
-  /** Null while it is secret. */
-  bid_count: number | null;
-  /** The weakest amount a challenger may bid; null if none is possible, or known. */
-  min_next: number | null;
-  reserve_met: boolean | null;
-  reserve_commitment: string | null;
-  /** Told at the close. */
-  reserve: { amount: number; salt: string } | null;
-  revision: number;
-  outcome: "sold" | "reserve_not_met" | "no_bids" | "undecided" | null;
-  winner: string | null;
-  award: { bidder: string; amount: number | null; accept_by: string; accepted: boolean } | null;
-  /** A sealed auction's bids, once opened. */
-  envelopes: Schemas["Envelope"][] | null;
-}
+export type AuctionStatus = View["status"];
+
+/** The state of an `auction:` stream, the same for everybody. Its `phase` lacks what the time adds: see `statusAt`. */
+export type AuctionState = Omit<View, "id" | "status" | "phase" | "mine" | "owner"> & { phase: AuctionStatus };
 
 export const isHidden = (format: string): boolean => format === "sealed" || format === "proposal";
 

@@ -1488,37 +1488,37 @@ export interface components {
              * Direction
              * @default null
              */
-            direction: ("reverse" | "forward") | null;
+            direction?: ("reverse" | "forward") | null;
             /**
              * Currency
              * @description the budget's, unless there is none
              * @default null
              */
-            currency: string | null;
+            currency?: string | null;
             /** Start Amount */
             start_amount: number;
             /**
              * Minimum Amount
              * @default null
              */
-            minimum_amount: number | null;
+            minimum_amount?: number | null;
             /**
              * Reserve Amount
              * @description hidden until the close
              * @default null
              */
-            reserve_amount: number | null;
+            reserve_amount?: number | null;
             /**
              * Increments
              * @default null
              */
-            increments: components["schemas"]["Increment"][] | null;
+            increments?: components["schemas"]["Increment"][] | null;
             /**
              * Start At
              * @description at once if absent
              * @default null
              */
-            start_at: string | null;
+            start_at?: string | null;
             /**
              * End At
              * Format: date-time
@@ -1526,18 +1526,18 @@ export interface components {
              */
             end_at: string;
             /** @default null */
-            soft_close: components["schemas"]["SoftClose"] | null;
+            soft_close?: components["schemas"]["SoftClose"] | null;
             /**
              * Confirm Jump Percent
              * @default null
              */
-            confirm_jump_percent: number | null;
+            confirm_jump_percent?: number | null;
             /**
              * Show Count
              * @description whether the number of sealed bids is public
              * @default null
              */
-            show_count: boolean | null;
+            show_count?: boolean | null;
         };
         /**
          * AuctionOpened
@@ -1877,21 +1877,26 @@ export interface components {
              */
             status: "scheduled" | "open" | "paused" | "closed" | "awarded" | "accepted" | "cancelled";
             /**
+             * Phase
+             * @description the status as far as events tell it, without what the time adds
+             * @enum {string}
+             */
+            phase: "open" | "paused" | "closed" | "awarded" | "accepted" | "cancelled";
+            /**
              * Direction
              * @enum {string}
              */
             direction: "forward" | "reverse";
             /** Currency */
             currency: string;
+            /**
+             * Visibility
+             * @enum {string}
+             */
+            visibility: "public" | "invited";
             /** Seq */
             seq: number;
-            /** Price */
-            price: number | null;
-            /**
-             * Leader
-             * @description pseudonym
-             */
-            leader: string | null;
+            terms: components["schemas"]["AuctionTerms"];
             /**
              * Start At
              * Format: date-time
@@ -1905,6 +1910,20 @@ export interface components {
              */
             end_at: string;
             /**
+             * Hard End At
+             * @description no extension passes it
+             */
+            hard_end_at: string | null;
+            /** Paused At */
+            paused_at: string | null;
+            /** Price */
+            price: number | null;
+            /**
+             * Leader
+             * @description pseudonym
+             */
+            leader: string | null;
+            /**
              * Bid Count
              * @description null while it is secret
              */
@@ -1916,28 +1935,41 @@ export interface components {
             min_next: number | null;
             /** Reserve Met */
             reserve_met: boolean | null;
-            /** Terms */
-            terms: {
-                [key: string]: unknown;
-            };
             /**
-             * Mine
+             * Reserve Commitment
+             * @description fixes the reserve without telling it
+             */
+            reserve_commitment: string | null;
+            /** @description told at the close */
+            reserve: components["schemas"]["Reserve"] | null;
+            /**
+             * Revision
+             * @description of the job, that bids are for
+             */
+            revision: number;
+            /** Outcome */
+            outcome: ("sold" | "reserve_not_met" | "no_bids" | "undecided") | null;
+            /**
+             * Winner
+             * @description pseudonym
+             */
+            winner: string | null;
+            award: components["schemas"]["Award"] | null;
+            /**
+             * Envelopes
+             * @description a sealed auction's bids, once opened, best first
+             */
+            envelopes: components["schemas"]["Envelope"][] | null;
+            /**
              * @description the caller's own bids, limit, rank and whether it leads
              * @default null
              */
-            mine: {
-                [key: string]: unknown;
-            } | null;
+            mine?: components["schemas"]["OwnView"] | null;
             /**
-             * Owner
              * @description for the client: who the bidders are, offers, the reserve
              * @default null
              */
-            owner: {
-                [key: string]: unknown;
-            } | null;
-        } & {
-            [key: string]: unknown;
+            owner?: components["schemas"]["OwnerView"] | null;
         };
         /**
          * AuditOut
@@ -1962,6 +1994,30 @@ export interface components {
             details: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * Award
+         * @description To whom an auction went.
+         */
+        Award: {
+            /**
+             * Bidder
+             * @description pseudonym
+             */
+            bidder: string;
+            /**
+             * Amount
+             * @description null where it isn't public
+             */
+            amount: number | null;
+            /**
+             * Accept By
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            accept_by: string;
+            /** Accepted */
+            accepted: boolean;
         };
         /**
          * AwardAccepted
@@ -2100,7 +2156,7 @@ export interface components {
              * @description pseudonym or user id
              * @default null
              */
-            bidder: string | null;
+            bidder?: string | null;
         };
         /**
          * AwardData
@@ -2322,7 +2378,7 @@ export interface components {
              * Reason
              * @default
              */
-            reason: string;
+            reason?: string;
         };
         /**
          * BanOut
@@ -2360,37 +2416,37 @@ export interface components {
              * @default exact
              * @enum {string}
              */
-            kind: "exact" | "auto";
+            kind?: "exact" | "auto";
             /**
              * If Seq
              * @description refuse with STALE_STATE unless the auction is at this seq
              * @default null
              */
-            if_seq: number | null;
+            if_seq?: number | null;
             /**
              * Confirm
              * @description yes, the amount is meant, although it jumps far
              * @default false
              */
-            confirm: boolean;
+            confirm?: boolean;
             /**
              * Currency
              * @description checked if given
              * @default null
              */
-            currency: string | null;
+            currency?: string | null;
             /**
              * Delivery Days
              * @description proposals: how long the work takes
              * @default null
              */
-            delivery_days: number | null;
+            delivery_days?: number | null;
             /**
              * Cover Letter
              * @description proposals: why you
              * @default null
              */
-            cover_letter: string | null;
+            cover_letter?: string | null;
         };
         /**
          * BidJob
@@ -2655,6 +2711,16 @@ export interface components {
             reason: "typo" | "scope_changed";
         };
         /**
+         * Bidder
+         * @description Who is behind a pseudonym.
+         */
+        Bidder: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string | null;
+        };
+        /**
          * BidsCounted
          * @description A hidden submission came or was withdrawn, and the count is public.
          */
@@ -2851,7 +2917,7 @@ export interface components {
              * Min
              * @default 0
              */
-            min: number;
+            min?: number;
             /** Max */
             max: number;
             /**
@@ -2881,7 +2947,7 @@ export interface components {
              * Reason
              * @default null
              */
-            reason: string | null;
+            reason?: string | null;
         };
         /**
          * ChangedRest
@@ -2898,13 +2964,13 @@ export interface components {
              * @description true when the same key was answered before
              * @default null
              */
-            replayed: boolean | null;
+            replayed?: boolean | null;
             /**
              * Ok
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
         };
         /**
          * ClosingSoonData
@@ -3041,6 +3107,29 @@ export interface components {
             contract: string;
         };
         /**
+         * Counter
+         * @description The last counter-offer between the client and a bidder.
+         */
+        Counter: {
+            /**
+             * By
+             * @enum {string}
+             */
+            by: "client" | "bidder";
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /** Amount */
+            amount: number;
+            /** Delivery Days */
+            delivery_days: number | null;
+            /** Message */
+            message: string | null;
+        };
+        /**
          * CounterBody
          * @description A counter-offer on a proposal; the client names the bidder.
          */
@@ -3051,23 +3140,23 @@ export interface components {
              * Bidder
              * @default null
              */
-            bidder: string | null;
+            bidder?: string | null;
             /**
              * Delivery Days
              * @default null
              */
-            delivery_days: number | null;
+            delivery_days?: number | null;
             /**
              * Message
              * @default null
              */
-            message: string | null;
+            message?: string | null;
             /**
              * Confirm
              * @description a bidder's yes to an amount that jumps far
              * @default null
              */
-            confirm: boolean | null;
+            confirm?: boolean | null;
         };
         /**
          * CounterOfferData
@@ -3189,7 +3278,7 @@ export interface components {
              * Reason
              * @default null
              */
-            reason: string | null;
+            reason?: string | null;
         };
         /**
          * DeliveryOut
@@ -3278,17 +3367,17 @@ export interface components {
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
             /**
              * Seq
              * @default null
              */
-            seq: number | null;
+            seq?: number | null;
             /**
              * Replayed
              * @default null
              */
-            replayed: boolean | null;
+            replayed?: boolean | null;
         } & {
             [key: string]: unknown;
         };
@@ -3302,7 +3391,7 @@ export interface components {
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
         };
         /**
          * EditBody
@@ -3319,7 +3408,7 @@ export interface components {
              * @description as when sending
              * @default null
              */
-            mentions: string[] | null;
+            mentions?: string[] | null;
         };
         /**
          * EndExtended
@@ -3360,6 +3449,116 @@ export interface components {
              * @example 2026-11-21T10:00:00.000Z
              */
             previous_end_at: string;
+        };
+        /**
+         * EnteredAuction
+         * @description An auction in which the caller has bid, as the caller may see it.
+         */
+        EnteredAuction: {
+            /** Id */
+            id: string;
+            /** Job */
+            job: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "reverse" | "english" | "sealed" | "proposal";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "scheduled" | "open" | "paused" | "closed" | "awarded" | "accepted" | "cancelled";
+            /**
+             * Phase
+             * @description the status as far as events tell it, without what the time adds
+             * @enum {string}
+             */
+            phase: "open" | "paused" | "closed" | "awarded" | "accepted" | "cancelled";
+            /**
+             * Direction
+             * @enum {string}
+             */
+            direction: "forward" | "reverse";
+            /** Currency */
+            currency: string;
+            /**
+             * Visibility
+             * @enum {string}
+             */
+            visibility: "public" | "invited";
+            /** Seq */
+            seq: number;
+            terms: components["schemas"]["AuctionTerms"];
+            /**
+             * Start At
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            start_at: string;
+            /**
+             * End At
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            end_at: string;
+            /**
+             * Hard End At
+             * @description no extension passes it
+             */
+            hard_end_at: string | null;
+            /** Paused At */
+            paused_at: string | null;
+            /** Price */
+            price: number | null;
+            /**
+             * Leader
+             * @description pseudonym
+             */
+            leader: string | null;
+            /**
+             * Bid Count
+             * @description null while it is secret
+             */
+            bid_count: number | null;
+            /**
+             * Min Next
+             * @description the weakest amount that a challenger may bid now
+             */
+            min_next: number | null;
+            /** Reserve Met */
+            reserve_met: boolean | null;
+            /**
+             * Reserve Commitment
+             * @description fixes the reserve without telling it
+             */
+            reserve_commitment: string | null;
+            /** @description told at the close */
+            reserve: components["schemas"]["Reserve"] | null;
+            /**
+             * Revision
+             * @description of the job, that bids are for
+             */
+            revision: number;
+            /** Outcome */
+            outcome: ("sold" | "reserve_not_met" | "no_bids" | "undecided") | null;
+            /**
+             * Winner
+             * @description pseudonym
+             */
+            winner: string | null;
+            award: components["schemas"]["Award"] | null;
+            /**
+             * Envelopes
+             * @description a sealed auction's bids, once opened, best first
+             */
+            envelopes: components["schemas"]["Envelope"][] | null;
+            mine: components["schemas"]["OwnView"];
+            /**
+             * @description for the client: who the bidders are, offers, the reserve
+             * @default null
+             */
+            owner?: components["schemas"]["OwnerView"] | null;
         };
         /**
          * Envelope
@@ -3682,7 +3881,7 @@ export interface components {
              * Invited
              * @default null
              */
-            invited: string[] | null;
+            invited?: string[] | null;
             /** Priority */
             priority: string;
             /** Status */
@@ -3710,13 +3909,13 @@ export interface components {
              * @description of the auction of a draft, as they were given; not in lists
              * @default null
              */
-            terms: components["schemas"]["AuctionIn"] | null;
+            terms?: components["schemas"]["AuctionIn"] | null;
             /**
              * Distance Km
              * @description in lists with `near`
              * @default null
              */
-            distance_km: number | null;
+            distance_km?: number | null;
         };
         /**
          * JobRoomOpened
@@ -3846,25 +4045,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[BanOut] */
         Listed_BanOut_: {
@@ -3875,25 +4074,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[BlockOut] */
         Listed_BlockOut_: {
@@ -3904,25 +4103,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[DeliveryOut] */
         Listed_DeliveryOut_: {
@@ -3933,25 +4132,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[JobOut] */
         Listed_JobOut_: {
@@ -3962,25 +4161,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[OwnBids] */
         Listed_OwnBids_: {
@@ -3991,25 +4190,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[ReportOut] */
         Listed_ReportOut_: {
@@ -4020,25 +4219,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[RoomSummary] */
         Listed_RoomSummary_: {
@@ -4049,25 +4248,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /** Listed[WebhookOut] */
         Listed_WebhookOut_: {
@@ -4078,25 +4277,25 @@ export interface components {
              * @description in the cursor form; null after the last item
              * @default null
              */
-            next_cursor: string | null;
+            next_cursor?: string | null;
             /**
              * Page
              * @description in the page form
              * @default null
              */
-            page: number | null;
+            page?: number | null;
             /**
              * Limit
              * @description in the page form
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Total
              * @description in the page form: items on all pages
              * @default null
              */
-            total: number | null;
+            total?: number | null;
         };
         /**
          * Location
@@ -4107,22 +4306,22 @@ export interface components {
              * Lat
              * @default null
              */
-            lat: number | null;
+            lat?: number | null;
             /**
              * Lng
              * @default null
              */
-            lng: number | null;
+            lng?: number | null;
             /**
              * Address
              * @default
              */
-            address: string;
+            address?: string;
             /**
              * Remote
              * @default false
              */
-            remote: boolean;
+            remote?: boolean;
         };
         /**
          * LocationIn
@@ -4133,22 +4332,22 @@ export interface components {
              * Lat
              * @default null
              */
-            lat: number | null;
+            lat?: number | null;
             /**
              * Lng
              * @default null
              */
-            lng: number | null;
+            lng?: number | null;
             /**
              * Address
              * @default
              */
-            address: string;
+            address?: string;
             /**
              * Remote
              * @default false
              */
-            remote: boolean;
+            remote?: boolean;
         };
         /**
          * LoggedIn
@@ -4164,7 +4363,7 @@ export interface components {
              * Token Type
              * @default Bearer
              */
-            token_type: string;
+            token_type?: string;
             /**
              * Expires In
              * @description seconds that the access token is valid
@@ -4416,19 +4615,19 @@ export interface components {
              * @description seq of the message that this one answers
              * @default null
              */
-            reply_to: number | null;
+            reply_to?: number | null;
             /**
              * Mentions
              * @description members who are mentioned, beside those behind an `@` in the text
              * @default null
              */
-            mentions: string[] | null;
+            mentions?: string[] | null;
             /**
              * Attachments
              * @description files cannot be attached yet: nothing but an empty list is taken
              * @default null
              */
-            attachments: {
+            attachments?: {
                 [key: string]: unknown;
             }[] | null;
         };
@@ -4579,28 +4778,28 @@ export interface components {
              * Reply To
              * @default null
              */
-            reply_to: number | null;
+            reply_to?: number | null;
             /**
              * Mentions
              * @default null
              */
-            mentions: string[] | null;
+            mentions?: string[] | null;
             /**
              * Edited At
              * @default null
              */
-            edited_at: string | null;
+            edited_at?: string | null;
             /**
              * Reactions
              * @default null
              */
-            reactions: components["schemas"]["Reaction"][] | null;
+            reactions?: components["schemas"]["Reaction"][] | null;
             /**
              * Deleted
              * @description who deleted it
              * @default null
              */
-            deleted: ("author" | "moderator") | null;
+            deleted?: ("author" | "moderator") | null;
         };
         /**
          * MessageNotice
@@ -4783,7 +4982,7 @@ export interface components {
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
             /** Muted */
             muted: boolean;
         };
@@ -4801,15 +5000,15 @@ export interface components {
             /** Skills */
             skills?: string[];
             /** @default null */
-            budget: components["schemas"]["BudgetIn"] | null;
+            budget?: components["schemas"]["BudgetIn"] | null;
             /** @default null */
-            location: components["schemas"]["LocationIn"] | null;
+            location?: components["schemas"]["LocationIn"] | null;
             /**
              * Visibility
              * @default public
              * @enum {string}
              */
-            visibility: "public" | "invited" | "private";
+            visibility?: "public" | "invited" | "private";
             /**
              * Invited
              * @description user ids
@@ -4820,15 +5019,15 @@ export interface components {
              * @default normal
              * @enum {string}
              */
-            priority: "low" | "normal" | "high" | "urgent";
+            priority?: "low" | "normal" | "high" | "urgent";
             /**
              * Status
              * @default open
              * @enum {string}
              */
-            status: "draft" | "open";
+            status?: "draft" | "open";
             /** @default null */
-            auction: components["schemas"]["AuctionIn"] | null;
+            auction?: components["schemas"]["AuctionIn"] | null;
         };
         /**
          * NewRoom
@@ -4845,13 +5044,13 @@ export interface components {
              * @description of a dm: the other one
              * @default null
              */
-            user: string | null;
+            user?: string | null;
             /**
              * Job
              * @description of a job's room: the job
              * @default null
              */
-            job: string | null;
+            job?: string | null;
         };
         /**
          * NewWebhook
@@ -4873,14 +5072,14 @@ export interface components {
              * Description
              * @default
              */
-            description: string;
+            description?: string;
             /**
              * Scope
              * @description `own`: events of the caller's own jobs; `all`: of everybody's, for admins
              * @default own
              * @enum {string}
              */
-            scope: "own" | "all";
+            scope?: "own" | "all";
         };
         /**
          * NoBody
@@ -4934,6 +5133,29 @@ export interface components {
              * @description for `before`; null after the oldest
              */
             next_cursor: string | null;
+        };
+        /**
+         * Offer
+         * @description A proposal.
+         */
+        Offer: {
+            /**
+             * Seq
+             * @description which of its bidder's proposals it is
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /** Amount */
+            amount: number;
+            /** Delivery Days */
+            delivery_days: number | null;
+            /** Cover Letter */
+            cover_letter: string | null;
         };
         /**
          * OperationsOut
@@ -5053,6 +5275,51 @@ export interface components {
             data: components["schemas"]["OutbidData"];
         };
         /**
+         * OwnAward
+         * @description An award to the caller.
+         */
+        OwnAward: {
+            /** Amount */
+            amount: number | null;
+            /**
+             * Accept By
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            accept_by: string;
+            /** Accepted */
+            accepted: boolean;
+        };
+        /**
+         * OwnBid
+         * @description A bid of the caller's.
+         */
+        OwnBid: {
+            /**
+             * Seq
+             * @description of the bid's event; in hidden formats the caller's own ordinal
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "exact" | "auto";
+            /** Amount */
+            amount: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "retracted" | "replaced";
+        };
+        /**
          * OwnBids
          * @description An auction in which the caller has bid.
          */
@@ -5065,7 +5332,7 @@ export interface components {
              */
             joined_at: string;
             job: components["schemas"]["BidJob"];
-            auction: components["schemas"]["AuctionView"];
+            auction: components["schemas"]["EnteredAuction"];
         };
         /**
          * OwnSession
@@ -5142,6 +5409,71 @@ export interface components {
             admin: boolean;
         };
         /**
+         * OwnView
+         * @description What a bidder sees of itself.
+         */
+        OwnView: {
+            /**
+             * Pseudonym
+             * @description null while it would tell how many bid
+             */
+            pseudonym: string | null;
+            /**
+             * Bids
+             * @description the newest first, at most 100
+             */
+            bids: components["schemas"]["OwnBid"][];
+            /**
+             * Limit
+             * @description the own best amount that counts
+             */
+            limit: number | null;
+            /**
+             * Rank
+             * @description from 1; null without a bid that counts, and while the format hides it
+             */
+            rank: number | null;
+            /**
+             * Leading
+             * @description null while the format hides it
+             */
+            leading: boolean | null;
+            /**
+             * Suspended
+             * @description whether bids wait for a yes to the changed job
+             */
+            suspended: boolean;
+            /** @description of proposals: the one that stands */
+            offer: components["schemas"]["Offer"] | null;
+            counter: components["schemas"]["Counter"] | null;
+            award: components["schemas"]["OwnAward"] | null;
+        };
+        /**
+         * OwnerView
+         * @description What the client and admins see beyond the public.
+         */
+        OwnerView: {
+            /**
+             * Bidders
+             * @description by pseudonym; nobody while a sealed auction runs
+             */
+            bidders: {
+                [key: string]: components["schemas"]["Bidder"];
+            };
+            /** Reserve Amount */
+            reserve_amount: number | null;
+            /**
+             * Bid Count
+             * @description null while it is secret from the client, too
+             */
+            bid_count: number | null;
+            /**
+             * Offers
+             * @description of proposals: best first; null in other formats
+             */
+            offers: components["schemas"]["Proposal"][] | null;
+        };
+        /**
          * PasswordChange
          * @description The password before and the one from now on.
          */
@@ -5179,13 +5511,13 @@ export interface components {
              * @description true when the same key was answered before
              * @default null
              */
-            replayed: boolean | null;
+            replayed?: boolean | null;
             /**
              * Ok
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
         };
         /**
          * PresenceSignal
@@ -5225,12 +5557,12 @@ export interface components {
              * Errors
              * @default []
              */
-            errors: components["schemas"]["FieldProblem"][];
+            errors?: components["schemas"]["FieldProblem"][];
             /**
              * Details
              * @default {}
              */
-            details: {
+            details?: {
                 [key: string]: unknown;
             };
         };
@@ -5349,6 +5681,42 @@ export interface components {
             active?: boolean;
         };
         /**
+         * Proposal
+         * @description A proposal as the client sees it.
+         */
+        Proposal: {
+            /**
+             * Seq
+             * @description which of its bidder's proposals it is
+             */
+            seq: number;
+            /**
+             * T
+             * Format: date-time
+             * @example 2026-11-21T10:00:00.000Z
+             */
+            t: string;
+            /** Amount */
+            amount: number;
+            /** Delivery Days */
+            delivery_days: number | null;
+            /** Cover Letter */
+            cover_letter: string | null;
+            /**
+             * Bidder
+             * @description pseudonym
+             */
+            bidder: string;
+            /**
+             * User
+             * @description the bidder's id
+             */
+            user: string | null;
+            /** Suspended */
+            suspended: boolean;
+            counter: components["schemas"]["Counter"] | null;
+        };
+        /**
          * PublicUser
          * @description What everybody may know about a person.
          */
@@ -5442,7 +5810,7 @@ export interface components {
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
         };
         /**
          * ReadBody
@@ -5464,7 +5832,7 @@ export interface components {
              * Revision
              * @default null
              */
-            revision: number | null;
+            revision?: number | null;
         };
         /**
          * RedisState
@@ -5522,7 +5890,7 @@ export interface components {
              * Hard End At
              * @default null
              */
-            hard_end_at: string | null;
+            hard_end_at?: string | null;
         };
         /**
          * Replay
@@ -5567,7 +5935,7 @@ export interface components {
              * Note
              * @default
              */
-            note: string;
+            note?: string;
         };
         /**
          * ReportMade
@@ -5654,7 +6022,20 @@ export interface components {
              * @description by whom, if it was deleted before
              * @default null
              */
-            deleted: ("author" | "moderator") | null;
+            deleted?: ("author" | "moderator") | null;
+        };
+        /**
+         * Reserve
+         * @description The reserve of an auction, with what proves that it was fixed from the beginning.
+         */
+        Reserve: {
+            /** Amount */
+            amount: number;
+            /**
+             * Salt
+             * @description hexadecimal; SHA-256 over its 32 bytes and the decimal digits of the amount is `reserve_commitment`
+             */
+            salt: string;
         };
         /**
          * ResolutionOut
@@ -5697,7 +6078,7 @@ export interface components {
              * Note
              * @default
              */
-            note: string;
+            note?: string;
         };
         /**
          * RetractBody
@@ -5709,7 +6090,7 @@ export interface components {
              * @description `typo` or `scope_changed`; optional for hidden formats
              * @default null
              */
-            reason: string | null;
+            reason?: string | null;
         };
         /**
          * RoomMember
@@ -5726,7 +6107,7 @@ export interface components {
              * @description `client` or `freelancer` in the room of a job
              * @default null
              */
-            role: string | null;
+            role?: string | null;
             /**
              * Name
              * @description of the profile; null for a pseudonym
@@ -5757,12 +6138,12 @@ export interface components {
              * Job
              * @default null
              */
-            job: string | null;
+            job?: string | null;
             /**
              * Contract
              * @default null
              */
-            contract: string | null;
+            contract?: string | null;
             /**
              * Members
              * @description who is in it now
@@ -5791,7 +6172,7 @@ export interface components {
              * @description user ids by pseudonym, of those that were revealed
              * @default null
              */
-            aliases: {
+            aliases?: {
                 [key: string]: string;
             } | null;
             last_message: components["schemas"]["MessageItem"] | null;
@@ -5812,12 +6193,12 @@ export interface components {
              * Job
              * @default null
              */
-            job: string | null;
+            job?: string | null;
             /**
              * Contract
              * @default null
              */
-            contract: string | null;
+            contract?: string | null;
             /**
              * Members
              * @description who is in it now
@@ -5846,7 +6227,7 @@ export interface components {
              * @description user ids by pseudonym, of those that were revealed
              * @default null
              */
-            aliases: {
+            aliases?: {
                 [key: string]: string;
             } | null;
             /**
@@ -5861,7 +6242,7 @@ export interface components {
              * @description for the client, while proposals are collected: user ids by pseudonym
              * @default null
              */
-            people: {
+            people?: {
                 [key: string]: string;
             } | null;
         };
@@ -5950,13 +6331,13 @@ export interface components {
              * @description true when the same key was answered before
              * @default null
              */
-            replayed: boolean | null;
+            replayed?: boolean | null;
             /**
              * Ok
              * @default true
              * @constant
              */
-            ok: true;
+            ok?: true;
         };
         /**
          * SeqBody
@@ -5979,7 +6360,7 @@ export interface components {
              * Hard End At
              * @default null
              */
-            hard_end_at: string | null;
+            hard_end_at?: string | null;
         };
         /**
          * SoftCloseTerms

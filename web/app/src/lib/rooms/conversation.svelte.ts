@@ -94,7 +94,7 @@ export class Conversation {
       for (const { user, ...presence } of present.items) this.people.presence.set(user, presence);
       const { receipts } = view;
       if (this.room && view.seq >= this.room.seq) {
-        const { members, muted, people, aliases } = view;
+        const { members, muted, people = null, aliases = null } = view;
         this.room = { ...this.room, members, muted, people, aliases };
       }
       this.takeReceipts(receipts);

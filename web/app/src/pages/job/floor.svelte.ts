@@ -142,8 +142,8 @@ export class Floor {
     this.asked = Date.now();
     try {
       const view = await rest<Schemas["AuctionView"]>("GET", `/auctions/${this.id}`);
-      this.mine = (view.mine ?? undefined) as Mine | undefined;
-      this.owned = (view.owner ?? undefined) as Owned | undefined;
+      this.mine = view.mine ?? undefined;
+      this.owned = view.owner ?? undefined;
     } catch {
       // The next event asks again.
     } finally {

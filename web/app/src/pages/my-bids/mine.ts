@@ -1,28 +1,13 @@
 import type { Schemas } from "@rialto/client";
 import type { AuctionStatus } from "$lib/auction";
 
-/** The bidder's own part of an auction, as the server shows it to nobody else. */
-export interface Mine {
-  pseudonym: string | null;
-  bids: { amount: number; status: "active" | "suspended" | "retracted" | "replaced" }[];
-  /** The own best amount that counts. */
-  limit: number | null;
-  rank: number | null;
-  leading: boolean | null;
-  suspended: boolean;
-  award: { amount: number; accept_by: string; accepted: boolean } | null;
-  counter: { by: "client" | "bidder"; amount: number } | null;
-}
-
-export const mineOf = (auction: Schemas["AuctionView"]): Mine => auction.mine as unknown as Mine;
-
 export interface Standing {
   tone: "plain" | "live" | "good" | "warn";
   text: string;
 }
 
 /** How a bidder stands, in a few words. */
-export function standing(status: AuctionStatus, format: string, mine: Mine, leading: boolean): Standing {
+export function standing(status: AuctionStatus, format: string, mine: Schemas["OwnView"], leading: boolean): Standing {
   if (status === "cancelled") return { tone: "plain", text: "Cancelled" };
   if (mine.award?.accepted) return { tone: "good", text: "Yours" };
   if (mine.award) return { tone: "warn", text: "Won: accept it" };

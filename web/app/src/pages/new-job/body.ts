@@ -4,7 +4,7 @@ import { fromLocalInput } from "$lib/localtime";
 import { amountTrouble, parseMoney } from "$lib/money";
 import { directionOf, isOpenFormat, type JobForm } from "./form";
 
-type NewJob = Schemas["NewJob"];
+type NewJob = Required<Schemas["NewJob"]>; // the form has a word on everything
 
 /** The limits of the interface's description, for what is said before anything is sent. */
 const LIMITS = { title: 200, description: 20_000, category: 60, skills: 30, address: 300, increments: 100 };

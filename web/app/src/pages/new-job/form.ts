@@ -15,7 +15,7 @@ export interface JobForm {
   description: string;
   category: string;
   skills: string[];
-  priority: Schemas["NewJob"]["priority"];
+  priority: NonNullable<Schemas["NewJob"]["priority"]>;
   remote: boolean;
   address: string;
   lat: string;
