@@ -23,6 +23,7 @@ from tests.cluster.debian import installed_program
 from tests.cluster.proxy import Proxy
 from tests.waiting import PATIENCE_S
 from tests.web.browser.people import People, picture
+from tests.web.browser.road import Road
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -109,7 +110,19 @@ def front(market: Cluster, running_front: Proxy) -> Proxy:
 
 
 @pytest.fixture
-async def person(request: pytest.FixtureRequest, browser: Browser, market: Cluster) -> AsyncIterator[People]:
+async def road(market: Cluster) -> AsyncIterator[Road]:
+    """A way to the first instance that can be cut."""
+    async with Road(market.urls[0]) as road:
+        yield road
+
+
+@pytest.fixture
+async def person(
+    request: pytest.FixtureRequest,
+    browser: Browser,
+    market: Cluster,
+    road: Road,  # outlives the pages: what they still send at their end has to arrive
+) -> AsyncIterator[People]:
     """Makes people, see `People`; the test fails at its end if the browser complained on any of their pages."""
     async with aiohttp.ClientSession() as http:
         people = People(browser, http, market.urls[0])

@@ -102,21 +102,20 @@ async def test_it_opens_without_a_server_and_goes_on_with_it(person: People, mar
         assert await branded(page)
 
 
-async def test_a_first_visit_is_kept(person: People, market: Cluster) -> None:
-    async with Road(market.urls[0]) as road:
-        ann = await person("Ann", at=road.url)
-        await post_plain(ann, "Steps of white stone")
-        page = ann.page
-        await page.goto("/")
+async def test_a_first_visit_is_kept(person: People, market: Cluster, road: Road) -> None:
+    ann = await person("Ann", at=road.url)
+    await post_plain(ann, "Steps of white stone")
+    page = ann.page
+    await page.goto("/")
+    await expect(page.get_by_text("Steps of white stone")).to_be_visible()
+    await kept(page, ann, "/api/v1/jobs?")
+    with ann.complaints.expected(GONE + "|Failed to load resource"):
+        road.close()
+        await page.reload()
+        await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
         await expect(page.get_by_text("Steps of white stone")).to_be_visible()
-        await kept(page, ann, "/api/v1/jobs?")
-        with ann.complaints.expected(GONE + "|Failed to load resource"):
-            road.close()
-            await page.reload()
-            await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
-            await expect(page.get_by_text("Steps of white stone")).to_be_visible()
-            road.open()
-            await live(page)
+        road.open()
+        await live(page)
 
 
 async def test_a_form_stays_while_the_rest_of_the_page_is_fetched_anew(person: People, market: Cluster) -> None:
@@ -131,103 +130,103 @@ async def test_a_form_stays_while_the_rest_of_the_page_is_fetched_anew(person: P
 
 
 async def test_a_room_opens_without_a_server_with_all_that_was_said_before_its_eyes(
-    person: People, market: Cluster
+    person: People, market: Cluster, road: Road
 ) -> None:
-    async with Road(market.urls[0]) as road:
-        ann = await person("Ann", role="client", at=road.url)
-        bob = await person("Bob", role="freelancer", at=market.urls[1])
-        posted = await post(ann.api)
-        await posted.bid(bob.api, 90_000)
-        room, unseen = [
-            str((await ann.api.post("/rooms", body))["id"])
-            for body in ({"kind": "job", "job": posted.job}, {"kind": "dm", "user": bob.user})
-        ]
-        page = ann.page
-        await open_live(ann, "/")
-        await watched_over(page)
-        await page.get_by_role("link", name="Chat", exact=True).click()
-        await page.get_by_role("link", name=posted.title).click()
-        await expect(page.get_by_label("Write a message")).to_be_enabled()
-        for text in ("It is about the oars", "They are too short"):  # in no answer that was fetched
-            await bob.api.post(f"/rooms/{room}/messages", {"text": text}, key=secrets.token_hex(8))
-        said = page.get_by_role("article").filter(has_text="They are too short")
+    ann = await person("Ann", role="client", at=road.url)
+    bob = await person("Bob", role="freelancer", at=market.urls[1])
+    posted = await post(ann.api)
+    await posted.bid(bob.api, 90_000)
+    room, unseen = [
+        str((await ann.api.post("/rooms", body))["id"])
+        for body in ({"kind": "job", "job": posted.job}, {"kind": "dm", "user": bob.user})
+    ]
+    page = ann.page
+    await open_live(ann, "/")
+    await watched_over(page)
+    await page.get_by_role("link", name="Chat", exact=True).click()
+    await page.get_by_role("link", name=posted.title).click()
+    await expect(page.get_by_label("Write a message")).to_be_enabled()
+    for text in ("It is about the oars", "They are too short"):  # in no answer that was fetched
+        await bob.api.post(f"/rooms/{room}/messages", {"text": text}, key=secrets.token_hex(8))
+    said = page.get_by_role("article").filter(has_text="They are too short")
+    await expect(said).to_be_visible()
+    await kept(page, ann, f"/seen/room/{room}", "They are too short")
+    await kept(page, ann, "/api/v1/rooms?", "They are too short")
+
+    with ann.complaints.expected(GONE + "|Failed to load resource"):
+        road.close()
+        await page.reload()
         await expect(said).to_be_visible()
-        await kept(page, ann, f"/seen/room/{room}", "They are too short")
-        await kept(page, ann, "/api/v1/rooms?", "They are too short")
+        await expect(page.get_by_text("It is about the oars")).to_be_visible()
+        await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
+        await expect(page.get_by_text("What you write is sent when it is back.")).to_be_visible()
+        row = page.get_by_role("region", name="Conversations").get_by_role("link", name=posted.title)
+        await expect(row).to_contain_text("Bob: They are too short")
+        await page.get_by_label("Write a message").fill("Then I cut new ones")
+        await page.get_by_label("Write a message").press("Enter")
+        waiting = page.locator(".departing").filter(has_text="Then I cut new ones")
+        await expect(waiting.get_by_label("Waiting for a connection")).to_be_visible()
+        await expect(page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+        await page.reload()
+        await expect(waiting).to_be_visible()
+        await ann.portraits("chat-away")
 
-        with ann.complaints.expected(GONE + "|Failed to load resource"):
-            road.close()
-            await page.reload()
-            await expect(said).to_be_visible()
-            await expect(page.get_by_text("It is about the oars")).to_be_visible()
-            await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
-            await expect(page.get_by_text("What you write is sent when it is back.")).to_be_visible()
-            row = page.get_by_role("region", name="Conversations").get_by_role("link", name=posted.title)
-            await expect(row).to_contain_text("Bob: They are too short")
-            await page.get_by_label("Write a message").fill("Then I cut new ones")
-            await page.get_by_label("Write a message").press("Enter")
-            waiting = page.locator(".departing").filter(has_text="Then I cut new ones")
-            await expect(waiting.get_by_label("Waiting for a connection")).to_be_visible()
-            await expect(page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
-            await page.reload()
-            await expect(waiting).to_be_visible()
-            await ann.portraits("chat-away")
-
-            await page.goto(f"/chat/{unseen}")
-            await expect(page.get_by_text("This conversation isn't kept on this device.")).to_be_visible()
-            await page.goto(f"/chat/{room}")
-            await expect(said).to_be_visible()
-            road.open()
-            await live(page)
-            own = page.get_by_role("article").filter(has_text="Then I cut new ones")
-            await expect(own).to_have_count(1)
-            await expect(waiting).to_have_count(0)
-            await expect(page.get_by_text("what was last seen, as of")).to_have_count(0)
-        items = (await bob.api.get(f"/rooms/{room}/messages", limit=50))["items"]
-        assert [item["text"] for item in items] == ["It is about the oars", "They are too short", "Then I cut new ones"]
+        await page.goto(f"/chat/{unseen}")
+        await expect(page.get_by_text("This conversation isn't kept on this device.")).to_be_visible()
+        await page.goto(f"/chat/{room}")
+        await expect(said).to_be_visible()
+        road.open()
+        await live(page)
+        own = page.get_by_role("article").filter(has_text="Then I cut new ones")
+        await expect(own).to_have_count(1)
+        await expect(waiting).to_have_count(0)
+        await expect(page.get_by_text("what was last seen, as of")).to_have_count(0)
+    items = (await bob.api.get(f"/rooms/{room}/messages", limit=50))["items"]
+    assert [item["text"] for item in items] == ["It is about the oars", "They are too short", "Then I cut new ones"]
 
 
-async def test_an_auction_opens_without_a_server_as_it_was_last_seen(person: People, market: Cluster) -> None:
-    async with Road(market.urls[0]) as road:
-        ann = await person("Ann", role="client", at=road.url)
-        bob, cleo = [await person(name, role="freelancer", at=market.urls[1]) for name in ("Bob", "Cleo")]
-        eve = await person("Eve", at=market.urls[1])
-        posted, other = await post(ann.api), await post(ann.api, job={"title": "Never looked at"})
-        page = ann.page
-        await open_live(ann, "/")
-        await watched_over(page)
-        await open_live(ann, "/notifications")
-        await posted.bid(bob.api, 90_000)
-        news = page.get_by_role("link").filter(has_text="Bob bids €900.00")
-        await expect(news).to_be_visible()
-        await kept(page, ann, "/api/v1/notifications?limit=30", "90000")
-        await open_live(ann, posted.path)
-        await expect(price(page)).to_have_text("€900.00")
-        await posted.bid(cleo.api, 85_000)
+async def test_an_auction_opens_without_a_server_as_it_was_last_seen(
+    person: People, market: Cluster, road: Road
+) -> None:
+    ann = await person("Ann", role="client", at=road.url)
+    bob, cleo = [await person(name, role="freelancer", at=market.urls[1]) for name in ("Bob", "Cleo")]
+    eve = await person("Eve", at=market.urls[1])
+    posted, other = await post(ann.api), await post(ann.api, job={"title": "Never looked at"})
+    page = ann.page
+    await open_live(ann, "/")
+    await watched_over(page)
+    await open_live(ann, "/notifications")
+    await posted.bid(bob.api, 90_000)
+    news = page.get_by_role("link").filter(has_text="Bob bids €900.00")
+    await expect(news).to_be_visible()
+    await kept(page, ann, "/api/v1/notifications?limit=30", "90000")
+    await open_live(ann, posted.path)
+    await expect(price(page)).to_have_text("€900.00")
+    await posted.bid(cleo.api, 85_000)
+    await shows(page, await bids_of(posted, eve.api))
+    await kept(page, ann, f"/seen/auction/{posted.auction}", '"amount":85000')
+
+    with ann.complaints.expected(GONE + "|Failed to load resource"):
+        road.close()
+        await page.reload()
+        await expect(price(page)).to_have_text("€850.00")
         await shows(page, await bids_of(posted, eve.api))
-        await kept(page, ann, f"/seen/auction/{posted.auction}", '"amount":85000')
-
-        with ann.complaints.expected(GONE + "|Failed to load resource"):
-            road.close()
-            await page.reload()
-            await expect(price(page)).to_have_text("€850.00")
-            await shows(page, await bids_of(posted, eve.api))
-            await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
-            await expect(page.get_by_text("this may be old")).to_be_visible()
-            await ann.portraits("auction-away")
-            await page.goto("/notifications")
-            await expect(news).to_be_visible()
-            await page.goto(other.path)
-            await expect(page.get_by_text("Rialto can't be reached right now.")).to_be_visible()
-            road.open()
-            await expect(page.get_by_role("heading", name="Never looked at")).to_be_visible()
-            road.close()
-            await page.goto(posted.path)
-            await expect(price(page)).to_have_text("€850.00")
-            await posted.bid(bob.api, 80_000)
-            road.open()
-            await shows(page, await bids_of(posted, eve.api))
-            await expect(price(page)).to_have_text("€800.00")
+        await expect(page.get_by_text("what was last seen, as of")).to_be_visible()
+        await expect(page.get_by_text("this may be old")).to_be_visible()
+        await ann.portraits("auction-away")
+        await page.goto("/notifications")
+        await expect(news).to_be_visible()
+        await page.goto(other.path)
+        await expect(page.get_by_text("Rialto can't be reached right now.")).to_be_visible()
+        road.open()
+        await expect(page.get_by_role("heading", name="Never looked at")).to_be_visible()
+        road.close()
+        await page.goto(posted.path)
+        await expect(price(page)).to_have_text("€850.00")
+        await posted.bid(bob.api, 80_000)
+        road.open()
+        await shows(page, await bids_of(posted, eve.api))
+        await expect(price(page)).to_have_text("€800.00")
 
 
 async def test_what_was_seen_is_kept_by_account_and_dropped_at_sign_out(person: People) -> None:

@@ -79,32 +79,31 @@ async def test_a_talk_with_typing_receipts_and_edit(person: People, market: Clus
     await expect(message(ann.page, "Are you here?").get_by_role("button", name=re.compile("👍"))).to_be_visible()
 
 
-async def test_what_is_said_without_a_connection_arrives_once(person: People, market: Cluster) -> None:
-    async with Road(market.urls[0]) as road:
-        ann = await person("Ann", role="client", at=road.url)
-        bob = await person("Bob", role="freelancer", at=market.urls[1])
-        room = await room_of(ann, bob)
+async def test_what_is_said_without_a_connection_arrives_once(person: People, market: Cluster, road: Road) -> None:
+    ann = await person("Ann", role="client", at=road.url)
+    bob = await person("Bob", role="freelancer", at=market.urls[1])
+    room = await room_of(ann, bob)
+    for one in (ann, bob):
+        await open_live(one, f"/chat/{room}")
+        await expect(field(one.page)).to_be_enabled()
+    await brand(ann.page)
+    with ann.complaints.expected(GONE):
+        road.close()
+        await expect(ann.page.get_by_text("No connection.")).to_be_visible()
+        for text in ("The first of two", "The second of two"):
+            await say(ann.page, text)
+            own = ann.page.locator(".departing").filter(has_text=text)
+            await expect(own.get_by_label("Waiting for a connection")).to_be_visible()
+        road.open()
+        await live(ann.page)
         for one in (ann, bob):
-            await open_live(one, f"/chat/{room}")
-            await expect(field(one.page)).to_be_enabled()
-        await brand(ann.page)
-        with ann.complaints.expected(GONE):
-            road.close()
-            await expect(ann.page.get_by_text("No connection.")).to_be_visible()
             for text in ("The first of two", "The second of two"):
-                await say(ann.page, text)
-                own = ann.page.locator(".departing").filter(has_text=text)
-                await expect(own.get_by_label("Waiting for a connection")).to_be_visible()
-            road.open()
-            await live(ann.page)
-            for one in (ann, bob):
-                for text in ("The first of two", "The second of two"):
-                    await expect(message(one.page, text)).to_have_count(1)
-            await expect(ann.page.locator(".departing")).to_have_count(0)
-        await expect(message(ann.page, "The second of two").get_by_label("Read")).to_be_visible()
-        assert await branded(ann.page)
-        items = (await bob.api.get(f"/rooms/{room}/messages", limit=50))["items"]
-        assert [item["text"] for item in items] == ["The first of two", "The second of two"]
+                await expect(message(one.page, text)).to_have_count(1)
+        await expect(ann.page.locator(".departing")).to_have_count(0)
+    await expect(message(ann.page, "The second of two").get_by_label("Read")).to_be_visible()
+    assert await branded(ann.page)
+    items = (await bob.api.get(f"/rooms/{room}/messages", limit=50))["items"]
+    assert [item["text"] for item in items] == ["The first of two", "The second of two"]
 
 
 async def test_who_is_elsewhere_sees_what_is_unread(person: People, market: Cluster) -> None:

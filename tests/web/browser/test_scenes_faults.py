@@ -33,36 +33,35 @@ _OFFLINE_S: Final = 20.0
 _BIDS: Final = 30
 
 
-async def test_offline_while_thirty_bids_happen(person: People, market: Cluster) -> None:
-    async with Road(market.urls[0]) as road:
-        owner = await person("Olga", role="client", at=market.urls[1])
-        ann = await person("Ann", role="freelancer", at=road.url)
-        bob, eve = [(await person(name, role="freelancer", at=market.urls[1])).api for name in ("Bob", "Eve")]
-        posted = await post(owner.api)
-        await open_live(ann, posted.path)
-        await posted.bid(bob, 100_000)
-        await shows(ann.page, await bids_of(posted, eve))  # what was before the page was opened is there too
-        await brand(ann.page)
-        with ann.complaints.expected(GONE):
-            road.close()  # what is open is cut, which `set_offline` alone leaves be
-            await ann.context.set_offline(True)
-            await expect(ann.page.get_by_role("status").filter(has_text=re.compile("^Offline$"))).to_be_visible()
-            await expect(ann.page.get_by_text("You are offline.")).to_be_visible()
-            await expect(ann.page.get_by_text("this may be old")).to_be_visible()
-            for number in range(1, _BIDS + 1):
-                await posted.bid((bob, eve)[number % 2], 100_000 - number * 1_000)
-                await asyncio.sleep(_OFFLINE_S / _BIDS)
-            assert len(await ladder(ann.page)) == 1
-            await ann.context.set_offline(False)
-            road.open()
-            await live(ann.page)
-            await expect(price(ann.page)).to_have_text(euros(100_000 - _BIDS * 1_000))
-        await ann.page.get_by_role("button", name="Show earlier").click()
-        await _complete(ann, posted, _BIDS + 1)
-        await ann.page.get_by_role("button", name="Check the record").click()
-        await expect(ann.page.get_by_text("The record holds.")).to_be_visible()
-        await expect(ann.page.get_by_text(f"{_BIDS + 2} entries worked out by SHA-256")).to_be_visible()
-        assert await branded(ann.page)
+async def test_offline_while_thirty_bids_happen(person: People, market: Cluster, road: Road) -> None:
+    owner = await person("Olga", role="client", at=market.urls[1])
+    ann = await person("Ann", role="freelancer", at=road.url)
+    bob, eve = [(await person(name, role="freelancer", at=market.urls[1])).api for name in ("Bob", "Eve")]
+    posted = await post(owner.api)
+    await open_live(ann, posted.path)
+    await posted.bid(bob, 100_000)
+    await shows(ann.page, await bids_of(posted, eve))  # what was before the page was opened is there too
+    await brand(ann.page)
+    with ann.complaints.expected(GONE):
+        road.close()  # what is open is cut, which `set_offline` alone leaves be
+        await ann.context.set_offline(True)
+        await expect(ann.page.get_by_role("status").filter(has_text=re.compile("^Offline$"))).to_be_visible()
+        await expect(ann.page.get_by_text("You are offline.")).to_be_visible()
+        await expect(ann.page.get_by_text("this may be old")).to_be_visible()
+        for number in range(1, _BIDS + 1):
+            await posted.bid((bob, eve)[number % 2], 100_000 - number * 1_000)
+            await asyncio.sleep(_OFFLINE_S / _BIDS)
+        assert len(await ladder(ann.page)) == 1
+        await ann.context.set_offline(False)
+        road.open()
+        await live(ann.page)
+        await expect(price(ann.page)).to_have_text(euros(100_000 - _BIDS * 1_000))
+    await ann.page.get_by_role("button", name="Show earlier").click()
+    await _complete(ann, posted, _BIDS + 1)
+    await ann.page.get_by_role("button", name="Check the record").click()
+    await expect(ann.page.get_by_text("The record holds.")).to_be_visible()
+    await expect(ann.page.get_by_text(f"{_BIDS + 2} entries worked out by SHA-256")).to_be_visible()
+    assert await branded(ann.page)
 
 
 async def test_the_instance_of_a_page_is_killed(person: People, market: Cluster, front: Proxy) -> None:
