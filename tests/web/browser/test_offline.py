@@ -185,6 +185,30 @@ async def test_a_room_opens_without_a_server_with_all_that_was_said_before_its_e
     assert [item["text"] for item in items] == ["It is about the oars", "They are too short", "Then I cut new ones"]
 
 
+async def test_the_bids_before_ones_visit_come_when_the_server_is_back(
+    person: People, market: Cluster, road: Road
+) -> None:
+    olga = await person("Olga", role="client", at=market.urls[1])
+    ann = await person("Ann", role="freelancer", at=road.url)
+    bob, eve = [await person(name, role="freelancer", at=market.urls[1]) for name in ("Bob", "Eve")]
+    posted = await post(olga.api)
+    for bidder, amount in ((bob, 100_000), (eve, 99_000), (bob, 98_000)):
+        await posted.bid(bidder.api, amount)
+    page = ann.page
+    await open_live(ann, "/")
+    await watched_over(page)
+    with ann.complaints.expected(GONE + "|Failed to load resource"):
+        await ann.context.route("**/events?after=*", lambda route: route.abort("connectionrefused"))
+        await open_live(ann, posted.path)
+        await expect(page.get_by_role("region", name="Bids").get_by_role("button", name="Try again")).to_be_visible()
+        await ann.context.unroute("**/events?after=*")
+        road.close()
+        await expect(page.get_by_role("status").filter(has_text="Reconnecting")).to_be_visible()
+        road.open()
+        await live(page)
+        await shows(page, await bids_of(posted, ann.api))
+
+
 async def test_an_auction_opens_without_a_server_as_it_was_last_seen(
     person: People, market: Cluster, road: Road
 ) -> None:
